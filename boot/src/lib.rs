@@ -1,0 +1,2 @@
+//! Reset entry, bss, early hand-off.
+#![cfg_attr(not(test), no_std)]

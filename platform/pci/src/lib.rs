@@ -1,0 +1,2 @@
+//! PCI enumeration, BAR placement, guest view of config space.
+#![cfg_attr(not(test), no_std)]

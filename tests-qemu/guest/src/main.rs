@@ -1,0 +1,3 @@
+//! The payload.
+#![no_std]
+#![no_main]

@@ -1,0 +1,2 @@
+//! Runs Bulkhead under QEMU with test partitions.
+
