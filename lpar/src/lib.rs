@@ -1,2 +1,38 @@
-//! Partitions and every hcall they may make: pure logic.
+//! Logical partitions and every hcall and RTAS call they may make. Pure logic: it builds and tests
+//! on any host and never names a machine.
+//!
+//! [`Lpar`] is a partition: its memory, page table, DMA windows, processors, interrupts, terminal
+//! and PCI functions. [`hcall::serve`] serves one hcall of one processor of it. What a partition
+//! needs of a machine are the small traits of [`machine`], which the `hypervisor` crate plugs in and
+//! tests replace by fakes.
+//!
+//! Guest words are claims: nothing a guest passes may panic, index, overflow or reach memory before
+//! it was checked. Nothing here allocates after a partition was built.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+extern crate alloc;
+
+pub mod hcall;
+pub mod machine;
+mod partition;
+mod ram;
+mod refusal;
+mod vcpu;
+
+#[cfg(test)]
+mod testing;
+
+pub use partition::{Lpar, LparConfig};
+pub use ram::{GuestRam, OutsideRam};
+pub use refusal::{HResult, Refusal};
+pub use vcpu::{Vcpu, VcpuState};

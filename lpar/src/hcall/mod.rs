@@ -1,0 +1,196 @@
+//! Every hcall: one type per hcall, one file per LoPAR function set, one table.
+//!
+//! [`serve`] finds the row of a token and runs it. Dispatch, trace names, `docs/hcalls.md` and
+//! `ibm,hypertas-functions` all come from [`HCALLS`].
+
+use crate::{HResult, Lpar, Refusal, Vcpu};
+use papr_abi::HError;
+
+/// The arguments r4 to r12, and after the call the outputs in the same registers.
+pub type Args = [u64; 9];
+
+/// LoPAR's classes of hcalls by how soon they must return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// On the path of every I/O or interrupt: bounded, no lock that another partition can hold long.
+    Critical,
+    /// Everything else.
+    Normal,
+}
+
+/// What is known of an hcall besides how to serve it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// r3 of the call.
+    pub token: u64,
+    /// LoPAR's name.
+    pub name: &'static str,
+    /// See [`Class`].
+    pub class: Class,
+    /// The string of `ibm,hypertas-functions` that announces it; empty when none does.
+    pub function_set: &'static str,
+}
+
+impl Row {
+    /// Makes the row.
+    #[must_use]
+    pub const fn new(
+        token: u64,
+        name: &'static str,
+        class: Class,
+        function_set: &'static str,
+    ) -> Self {
+        Self {
+            token,
+            name,
+            class,
+            function_set,
+        }
+    }
+}
+
+/// What the calling processor does once its hcall has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Goes on in the guest.
+    Return,
+    /// Sets MSR\[EE\] and waits for an interrupt or a prod, then goes on (H_CEDE).
+    Cede,
+    /// Gives its time away once, then goes on (H_CONFER).
+    Yield,
+    /// Takes over the partition's new interrupt modes, then goes on (H_SET_MODE).
+    ReloadMode,
+    /// Takes a system reset (0x100) instead of going on.
+    SystemReset,
+    /// Stops until start-cpu (stop-self).
+    StopSelf,
+    /// The whole partition starts anew (system-reboot).
+    Restart,
+    /// The whole partition stops for good (power-off, os-term).
+    PowerOff,
+}
+
+/// The calling virtual processor and its partition.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// The partition, shared with its other processors.
+    pub lpar: &'a Lpar,
+    /// The processor that made the call.
+    pub vcpu: &'a Vcpu,
+    /// r4 to r12: arguments in, outputs out. Use [`Caller::out`].
+    pub regs: &'a mut Args,
+    /// What comes after the answer.
+    pub after: After,
+}
+
+impl Caller<'_> {
+    /// Sets output register r`4 + N`.
+    #[inline]
+    pub fn out<const N: usize>(&mut self, value: u64) {
+        const { assert!(N < 9) };
+        if let Some(reg) = self.regs.get_mut(N) {
+            *reg = value;
+        }
+    }
+}
+
+/// An hcall. Its doc comment is its contract: source, arguments with register, width and unit,
+/// outputs, errors in the order in which they are checked.
+pub trait Hcall: Sized {
+    /// Its row in the table.
+    const ROW: Row;
+    /// Checks what the numbers alone can show.
+    ///
+    /// # Errors
+    /// What the hcall's own contract says.
+    fn decode(args: &Args) -> Result<Self, Refusal>;
+    /// Does it, or refuses and changes nothing.
+    ///
+    /// # Errors
+    /// What the hcall's own contract says.
+    fn run(self, caller: &mut Caller<'_>) -> HResult;
+}
+
+/// A row with the code that serves it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The row.
+    pub row: Row,
+    /// Decodes and runs.
+    pub serve: fn(&mut Caller<'_>) -> HResult,
+}
+
+const fn entry<H: Hcall>() -> Entry {
+    Entry {
+        row: H::ROW,
+        serve: |caller| H::decode(caller.regs)?.run(caller),
+    }
+}
+
+/// Every hcall served, by rising token.
+pub static HCALLS: &[Entry] = &[];
+
+const _: () = {
+    let mut i = 1;
+    while i < HCALLS.len() {
+        assert!(
+            HCALLS[i - 1].row.token < HCALLS[i].row.token,
+            "HCALLS is not sorted"
+        );
+        i += 1;
+    }
+};
+
+/// Tokens below this are found by one load; LoPAR's own all are.
+const DIRECT: usize = 0x480;
+
+/// For each token / 4 the row's place plus one.
+static BY_TOKEN: [u8; DIRECT / 4] = {
+    let mut table = [0; DIRECT / 4];
+    let mut i = 0;
+    while i < HCALLS.len() {
+        let token = HCALLS[i].row.token as usize;
+        assert!(token % 4 == 0 && i < 255);
+        if token < DIRECT {
+            table[token / 4] = i as u8 + 1;
+        }
+        i += 1;
+    }
+    table
+};
+
+/// Finds the row of `token`.
+#[must_use]
+#[inline]
+pub fn find(token: u64) -> Option<&'static Entry> {
+    if token < DIRECT as u64 {
+        if token & 3 != 0 {
+            return None;
+        }
+        let place = *BY_TOKEN.get((token >> 2) as usize)?;
+        return HCALLS.get(usize::from(place).wrapping_sub(1));
+    }
+    HCALLS.iter().rev().find(|entry| entry.row.token == token)
+}
+
+/// Serves hcall `token` of `vcpu` of `lpar`: returns r3 and what comes after; outputs are in `regs`.
+#[inline]
+pub fn serve(lpar: &Lpar, vcpu: &Vcpu, token: u64, regs: &mut Args) -> (i64, After) {
+    let Some(entry) = find(token) else {
+        lpar.note_unknown(vcpu, token);
+        return (HError::Function.code(), After::Return);
+    };
+    let mut caller = Caller {
+        lpar,
+        vcpu,
+        regs,
+        after: After::Return,
+    };
+    match (entry.serve)(&mut caller) {
+        Ok(()) => (0, caller.after),
+        Err(refusal) => {
+            lpar.note_refusal(vcpu, entry.row.name, refusal);
+            (refusal.code.code(), caller.after)
+        }
+    }
+}

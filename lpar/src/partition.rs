@@ -1,0 +1,120 @@
+//! A logical partition: all that it owns.
+
+use crate::machine::{Machine, Terminal};
+use crate::{GuestRam, Refusal, Vcpu};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use papr_abi::Server;
+
+/// What a partition is made from.
+pub struct LparConfig {
+    /// Its name, for people.
+    pub name: String,
+    /// Its logical partition id, 1 and up; 0 is the hypervisor's.
+    pub lpid: u32,
+    /// Its memory.
+    pub ram: GuestRam,
+    /// Its virtual processors, by server number.
+    pub vcpus: Vec<Vcpu>,
+    /// Its terminal.
+    pub terminal: &'static dyn Terminal,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// A logical partition: shared by all its processors, so all of it is atomics or behind small locks.
+pub struct Lpar {
+    /// Its name, for people.
+    pub name: String,
+    /// Its logical partition id.
+    pub lpid: u32,
+    /// Its memory.
+    pub ram: GuestRam,
+    /// Its virtual processors, by server number.
+    pub vcpus: Vec<Vcpu>,
+    /// Its terminal.
+    pub terminal: &'static dyn Terminal,
+    /// The machine.
+    pub machine: Machine,
+    refusals: AtomicU32,
+    unknown_seen: AtomicU64,
+}
+
+impl fmt::Debug for Lpar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lpar")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lpar {
+    /// Builds the partition; the only place that allocates for it.
+    #[must_use]
+    pub fn new(config: LparConfig) -> Self {
+        let LparConfig {
+            name,
+            lpid,
+            ram,
+            vcpus,
+            terminal,
+            machine,
+        } = config;
+        Self {
+            name,
+            lpid,
+            ram,
+            vcpus,
+            terminal,
+            machine,
+            refusals: AtomicU32::new(0),
+            unknown_seen: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the virtual processor `server`, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn vcpu(&self, server: Server) -> Option<&Vcpu> {
+        self.vcpus.get(server.0 as usize)
+    }
+
+    /// Counts a refused request and logs it, repeated ones ever more rarely: the first 16, then
+    /// each time that the count reaches a power of two.
+    #[cold]
+    pub fn note_refusal(&self, vcpu: &Vcpu, call: &str, refusal: Refusal) {
+        let count = self.refusals.fetch_add(1, Relaxed).wrapping_add(1);
+        if count <= 16 || count.is_power_of_two() {
+            log::warn!(
+                "partition {}: vcpu {}: {call} refused with {}: {} (refusal {count})",
+                self.name,
+                vcpu.server.0,
+                refusal.code.name(),
+                refusal.cause,
+            );
+        }
+    }
+
+    /// Notes an hcall that does not exist, and logs the first of each of 64 groups of tokens:
+    /// guests probe for optional hcalls all the time.
+    #[inline]
+    pub fn note_unknown(&self, vcpu: &Vcpu, token: u64) {
+        let bit = 1 << ((token >> 2) & 63);
+        if self.unknown_seen.load(Relaxed) & bit == 0 {
+            self.unknown_seen.fetch_or(bit, Relaxed);
+            self.log_unknown(vcpu, token);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_unknown(&self, vcpu: &Vcpu, token: u64) {
+        log::info!(
+            "partition {}: vcpu {}: unknown hcall {token:#x}",
+            self.name,
+            vcpu.server.0
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Fakes of the machine traits and a ready-made partition, for the tests of this crate.
