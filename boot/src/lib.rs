@@ -1,2 +1,66 @@
-//! Reset entry, bss, early hand-off.
-#![cfg_attr(not(test), no_std)]
+//! Reset: elects the thread that boots, clears `.bss`, gives every thread its area and stack, and
+//! hands over to the functions `bulkhead_main` and `bulkhead_secondary` of the image.
+#![no_std]
+#![expect(unsafe_code, reason = "the code that runs before Rust")]
+
+use core::cell::UnsafeCell;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Release};
+use ppc64::percpu::{EMERGENCY_BYTES, MAX_THREADS, STACK_BYTES, offset};
+use ppc64::{PerCpu, msr, spr::number};
+
+#[repr(C, align(128))]
+struct Cpus(UnsafeCell<[PerCpu; MAX_THREADS]>);
+// SAFETY: every thread uses only its own element.
+unsafe impl Sync for Cpus {}
+static CPUS: Cpus = Cpus(UnsafeCell::new([PerCpu::ZERO; MAX_THREADS]));
+
+#[repr(C, align(128))]
+struct Stacks(UnsafeCell<[[u8; STACK_BYTES]; MAX_THREADS]>);
+// SAFETY: every thread uses only its own element.
+unsafe impl Sync for Stacks {}
+static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK_BYTES]; MAX_THREADS]));
+
+unsafe extern "C" {
+    static boot_released: AtomicU64;
+    /// The image's main function: address of the device tree, the thread's area.
+    fn bulkhead_main(fdt: u64, cpu: *const PerCpu) -> !;
+    /// What every other thread runs once [`release`] was called: the thread's area.
+    fn bulkhead_secondary(cpu: *const PerCpu) -> !;
+}
+
+core::arch::global_asm!(
+    include_str!("entry.S"),
+    msr_me_ri = const (msr::ME | msr::RI),
+    max_threads = const MAX_THREADS,
+    cpus = sym CPUS,
+    cpu_bytes = const size_of::<PerCpu>(),
+    stacks = sym STACKS,
+    stack_bytes = const STACK_BYTES,
+    emergency_bytes = const EMERGENCY_BYTES,
+    HSPRG0 = const number::HSPRG0,
+    INDEX = const offset::INDEX,
+    EMERGENCY_SP = const offset::EMERGENCY_SP,
+    main = sym bulkhead_main,
+    secondary = sym bulkhead_secondary,
+);
+
+const _: () = assert!(size_of::<PerCpu>() < 0x8000, "mulli takes 15 bits");
+const _: () = assert!(
+    STACK_BYTES / 16 < 0x8000 && EMERGENCY_BYTES < 0x8000,
+    "li takes 15 bits"
+);
+
+/// Lets the other threads go on from reset into `bulkhead_secondary`.
+pub fn release() {
+    // SAFETY: a doubleword of the image's data that only waiting threads read.
+    let released = unsafe { &boot_released };
+    released.store(1, Release);
+}
+
+/// Returns the addresses of thread `index`'s stack, emergency part included.
+#[must_use]
+pub fn stack(index: u64) -> Range<u64> {
+    let start = STACKS.0.get() as u64 + index.min(MAX_THREADS as u64 - 1) * STACK_BYTES as u64;
+    start..start + STACK_BYTES as u64
+}
