@@ -59,6 +59,54 @@ pub mod r {
     pub const PP: u64 = 0x3;
 }
 
+/// The LP field of a large page (dword0 L = 1): page size encodings in the low bits of the RPN,
+/// where base and actual page size are the same. Source: the POWER8 processor's user manual and
+/// `ibm,segment-page-sizes`; Power ISA 2.07 leaves the values to the processor.
+pub mod lp {
+    /// Bits that tell a 64 KiB page: 48:51.
+    pub const MASK_64K: u64 = 0xf000;
+    /// A 64 KiB page.
+    pub const PAGE_64K: u64 = 0x1000;
+    /// Bits that tell a 16 MiB page: 44:51.
+    pub const MASK_16M: u64 = 0xf_f000;
+    /// A 16 MiB page.
+    pub const PAGE_16M: u64 = 0;
+}
+
+/// A translation specifier of H_BULK_REMOVE, high doubleword. Source: LoPAR 2.9, H_BULK_REMOVE.
+pub mod bulk {
+    /// How many of them one call has.
+    pub const MAX: usize = 4;
+    /// 0:1, what it is.
+    pub const TYPE: u64 = 0xc000_0000_0000_0000;
+    /// In [`TYPE`]: remove an entry.
+    pub const REQUEST: u64 = 0x4000_0000_0000_0000;
+    /// In [`TYPE`]: the answer to a request.
+    pub const RESPONSE: u64 = 0x8000_0000_0000_0000;
+    /// In [`TYPE`]: there are no more.
+    pub const END: u64 = 0xc000_0000_0000_0000;
+    /// 2:3 of a response: removed.
+    pub const SUCCESS: u64 = 0;
+    /// 2:3 of a response: there is no such translation.
+    pub const NOT_FOUND: u64 = 0x1000_0000_0000_0000;
+    /// 2:3 of a response: a parameter is not valid; no more were looked at.
+    pub const PARAMETER: u64 = 0x2000_0000_0000_0000;
+    /// 2:3 of a response: the hardware failed; no more were looked at.
+    pub const HARDWARE: u64 = 0x3000_0000_0000_0000;
+    /// 4 of a response: the entry's referenced bit.
+    pub const R: u64 = 0x0800_0000_0000_0000;
+    /// 5 of a response: the entry's changed bit.
+    pub const C: u64 = 0x0400_0000_0000_0000;
+    /// 6:7 of a request: how to compare.
+    pub const COMPARE: u64 = 0x0300_0000_0000_0000;
+    /// In [`COMPARE`]: with the AVPN.
+    pub const AVPN: u64 = 0x0200_0000_0000_0000;
+    /// In [`COMPARE`]: not when any of the given bits is set.
+    pub const ANDCOND: u64 = 0x0100_0000_0000_0000;
+    /// 8:63: the entry's index.
+    pub const PTEX: u64 = 0x00ff_ffff_ffff_ffff;
+}
+
 /// Flags of the page table hcalls, r4. Source: LoPAR 2.9, "Page Frame Table Access".
 pub mod flag {
     /// 24: use exactly the given slot.
@@ -71,6 +119,16 @@ pub mod flag {
     pub const AVPN: u64 = 1 << (63 - 32);
     /// 33: refuse when any of the given bits is set.
     pub const ANDCOND: u64 = 1 << (63 - 33);
+    /// 40: make the instruction caches forget the page.
+    pub const ICACHE_INVALIDATE: u64 = 1 << (63 - 40);
+    /// 41: write the data caches back, then make the instruction caches forget the page.
+    pub const ICACHE_SYNCHRONIZE: u64 = 1 << (63 - 41);
+    /// 55: the high bit of the page protection (H_PROTECT).
+    pub const PP0: u64 = 1 << (63 - 55);
+    /// 61: no execute (H_PROTECT).
+    pub const N: u64 = 1 << (63 - 61);
+    /// 62:63: the low bits of the page protection (H_PROTECT).
+    pub const PP: u64 = 0x3;
     /// 48: fill the page with zeroes.
     pub const ZERO_PAGE: u64 = 1 << (63 - 48);
     /// 49: copy the page.

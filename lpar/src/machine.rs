@@ -2,6 +2,7 @@
 //! implements and tests fake. None of them may wait for a device, allocate, or call back.
 
 use core::fmt;
+use core::sync::atomic::{Ordering::SeqCst, fence};
 use papr_abi::{Irq, RealAddr};
 
 /// The interrupt presentation of physical threads (XICS ICP), one unit per thread.
@@ -31,8 +32,20 @@ pub trait Sources: Sync {
     /// # Errors
     /// [`Failed`] when no bridge has this source.
     fn set_target(&self, irq: Irq, pir: u32, priority: u8) -> Result<(), Failed>;
+    /// Masks `irq` and forgets whatever of it is pending or in service, as after a reset.
+    fn reset(&self, irq: Irq);
     /// Does at the source what its end of interrupt needs (PHB3: the P and Q bits).
     fn eoi(&self, irq: Irq);
+    /// Returns whether the machine has this source, whoever owns it.
+    fn exists(&self, irq: Irq) -> bool;
+}
+
+/// Interrupts that reached a partition's thread without being the partition's: the hypervisor's own
+/// sources, such as the error interrupts of a bridge.
+pub trait ForeignIrq: Sync {
+    /// Deals with `irq`, which was accepted at thread `pir` and is ended there after this returns; a
+    /// level-sensitive one must be quiet by then, or be masked.
+    fn handle(&self, irq: Irq, pir: u32);
 }
 
 /// Invalidation of cached translations of the processors (tlbie).
@@ -47,8 +60,14 @@ pub trait Tlb: Sync {
     fn invalidate_later(&self, lpid: u32, index: u64, v: u64, r: u64) {
         self.invalidate(lpid, index, v, r);
     }
-    /// Returns when all that was begun by [`Tlb::invalidate_later`] on this thread is done.
+    /// Returns when all that was begun by [`Tlb::invalidate_later`] on this thread is done. Always
+    /// called after such a batch, and only then.
     fn complete(&self) {}
+    /// Orders the stores that made an entry valid before any later search of the table (ptesync).
+    /// The default does for memory only; a machine whose processors search tables has its own.
+    fn publish(&self) {
+        fence(SeqCst);
+    }
 }
 
 /// Invalidation of the translations that a host bridge has cached of one DMA window.
@@ -113,16 +132,27 @@ pub trait DeviceMemory: Sync {
     fn store(&self, at: RealAddr, bytes: u64, value: u64);
 }
 
+/// The processors' caches over memory of a partition.
+pub trait Caches: Sync {
+    /// Writes back and forgets the data cache lines of `bytes` from `at` (dcbf).
+    fn flush(&self, at: RealAddr, bytes: u64);
+    /// Makes what was stored to `bytes` from `at` be what is fetched from there (dcbst, icbi);
+    /// only forgets old instructions (icbi) when the data caches are known to be clean.
+    fn fetch_anew(&self, at: RealAddr, bytes: u64);
+}
+
 /// Everything of a machine that partitions use.
 #[derive(Clone, Copy)]
 #[expect(missing_docs, reason = "each is documented by its trait")]
 pub struct Machine {
     pub presenter: &'static dyn Presenter,
     pub sources: &'static dyn Sources,
+    pub foreign: &'static dyn ForeignIrq,
     pub tlb: &'static dyn Tlb,
     pub clock: &'static dyn Clock,
     pub threads: &'static dyn Threads,
     pub device_memory: &'static dyn DeviceMemory,
+    pub caches: &'static dyn Caches,
 }
 
 impl fmt::Debug for Machine {
