@@ -1,0 +1,486 @@
+//! The reference machine and its QEMU command line.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+
+use crate::session::{Session, SessionError};
+
+/// The QEMU machine that everything is developed and measured on.
+pub const REFERENCE_MACHINE: &str = "powernv8";
+/// The emulator's name; found through PATH.
+const QEMU: &str = "qemu-system-ppc64";
+
+/// Where a PCI function sits: `phb<index>/<dd>.<f>[/<dd>.<f>...]`, hexadecimal, from bus 0 of that PHB downward.
+///
+/// The root port is `phbN/00.0`, a card in its slot `phbN/00.0/00.0`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// Index of the PCI host bridge.
+    pub phb: u8,
+    /// (device, function) on each bus from bus 0 down; never empty.
+    pub hops: Vec<(u8, u8)>,
+}
+
+/// Why a text is no [`Location`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no device location: {problem}; write it like `phb0/00.0/00.0`")]
+pub struct LocationError {
+    text: String,
+    problem: &'static str,
+}
+
+impl FromStr for Location {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        let error = |problem| LocationError {
+            text: text.to_owned(),
+            problem,
+        };
+        let mut parts = text.split('/');
+        let phb = parts
+            .next()
+            .and_then(|phb| phb.strip_prefix("phb"))
+            .ok_or_else(|| error("it must begin with `phb`"))?;
+        let decimal = !phb.is_empty() && phb.bytes().all(|byte| byte.is_ascii_digit());
+        let phb = decimal
+            .then(|| phb.parse().ok())
+            .flatten()
+            .ok_or_else(|| error("the PHB's index must be 0 to 255"))?;
+        let hop = |part: &str| -> Option<(u8, u8)> {
+            let (device, function) = part.split_once('.')?;
+            let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if device.len() != 2 || function.len() != 1 || !hex(device) || !hex(function) {
+                return None;
+            }
+            let (device, function) = (
+                u8::from_str_radix(device, 16).ok()?,
+                u8::from_str_radix(function, 16).ok()?,
+            );
+            (device < 32 && function < 8).then_some((device, function))
+        };
+        let hops = parts
+            .map(|part| {
+                hop(part).ok_or_else(|| {
+                    error("each step must be a device 00 to 1f, a dot, a function 0 to 7")
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if hops.is_empty() {
+            return Err(error("it names no function"));
+        }
+        Ok(Self { phb, hops })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "phb{}", self.phb)?;
+        self.hops
+            .iter()
+            .try_for_each(|(device, function)| write!(f, "/{device:02x}.{function:x}"))
+    }
+}
+
+impl Location {
+    /// Returns the location of the bridge above, or `None` for a root port.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_, above) = self.hops.split_last()?;
+        (!above.is_empty()).then(|| Self {
+            phb: self.phb,
+            hops: above.to_vec(),
+        })
+    }
+
+    /// Returns the name that QEMU knows this function by: `rp0` for a root port, else like `phb0-00.0-00.0`.
+    #[must_use]
+    pub fn qemu_id(&self) -> String {
+        if self.hops.len() == 1 {
+            format!("rp{}", self.phb)
+        } else {
+            self.to_string().replace('/', "-")
+        }
+    }
+}
+
+/// Why a [`Machine`] cannot be built as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MachineError {
+    /// A location does not parse.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// A device was put where only the root port can be.
+    #[error(
+        "`{0}` is the root port, which every PHB of the machine has by itself; a card sits at `{0}/00.0`"
+    )]
+    RootPort(Location),
+    /// A device was put behind a root port that is not `00.0`.
+    #[error("`{0}` is behind no bridge: add the bridge above it to the machine first")]
+    NoBridge(Location),
+    /// Two devices at one place.
+    #[error("the machine has two devices at `{0}`")]
+    Twice(Location),
+}
+
+/// One QEMU machine: the reference machine unless told otherwise.
+///
+/// Every device is named, nothing comes by default; the network, where there is one, is QEMU's user network.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    image: PathBuf,
+    bundle: Option<PathBuf>,
+    kind: String,
+    cpus: u32,
+    memory_mib: u64,
+    phbs: BTreeSet<u8>,
+    devices: Vec<(Location, String)>,
+    backends: Vec<[OsString; 2]>,
+    icount: Option<String>,
+    gdb_port: Option<u16>,
+    qmp_socket: Option<PathBuf>,
+    extra: Vec<OsString>,
+}
+
+impl Machine {
+    /// Describes the reference machine with firmware `image` (raw, put at real address 0): 2 CPUs, 2 GiB, no PHB.
+    #[must_use]
+    pub fn new(image: impl Into<PathBuf>) -> Self {
+        Self {
+            image: image.into(),
+            bundle: None,
+            kind: REFERENCE_MACHINE.to_owned(),
+            cpus: 2,
+            memory_mib: 2048,
+            phbs: BTreeSet::new(),
+            devices: Vec::new(),
+            backends: Vec::new(),
+            icount: None,
+            gdb_port: None,
+            qmp_socket: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Sets what stands after `-M`.
+    #[must_use]
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = kind.into();
+        self
+    }
+
+    /// Sets the number of CPUs.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Sets the memory, in MiB; `powernv8` wants 1024 or more.
+    #[must_use]
+    pub fn memory_mib(mut self, memory_mib: u64) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// Puts the file `bundle` into the initrd area, for the hypervisor to find.
+    #[must_use]
+    pub fn bundle(mut self, bundle: impl Into<PathBuf>) -> Self {
+        self.bundle = Some(bundle.into());
+        self
+    }
+
+    /// Adds PCI host bridge `index` with its root port, if it is not there yet.
+    #[must_use]
+    pub fn phb(mut self, index: u8) -> Self {
+        self.phbs.insert(index);
+        self
+    }
+
+    /// Adds a device (`model` as after QEMU's `-device`: name and properties) at `location`; its PHB comes with it.
+    ///
+    /// # Errors
+    /// See [`MachineError`]; a device below a bridge must come after the bridge.
+    pub fn device(mut self, location: &str, model: &str) -> Result<Self, MachineError> {
+        let location: Location = location.parse()?;
+        let Some(parent) = location.parent() else {
+            return Err(MachineError::RootPort(location));
+        };
+        let below_root = parent.hops == [(0, 0)];
+        if !below_root && !self.devices.iter().any(|(other, _)| *other == parent) {
+            return Err(MachineError::NoBridge(location));
+        }
+        if self.devices.iter().any(|(other, _)| *other == location) {
+            return Err(MachineError::Twice(location));
+        }
+        self.phbs.insert(location.phb);
+        self.devices.push((location, model.to_owned()));
+        Ok(self)
+    }
+
+    /// Adds an NVMe controller with the raw image `disk` as its one namespace.
+    ///
+    /// # Errors
+    /// As [`device`](Self::device).
+    pub fn nvme(mut self, location: &str, disk: &Path) -> Result<Self, MachineError> {
+        let drive = format!("disk{}", self.backends.len());
+        let mut value = OsString::from(format!("if=none,id={drive},format=raw,file="));
+        value.push(escape_commas(disk));
+        self.backends.push(["-drive".into(), value]);
+        let model = format!("nvme,drive={drive},serial=BH{location}");
+        self.device(location, &model.replace('/', "-"))
+    }
+
+    /// Adds an Intel e1000e network card on QEMU's user network (guest 10.0.2.15, the host's loopback 10.0.2.2).
+    ///
+    /// # Errors
+    /// As [`device`](Self::device).
+    pub fn e1000e(self, location: &str) -> Result<Self, MachineError> {
+        self.nic(location, "e1000e")
+    }
+
+    /// Adds a network card of QEMU's `model` on QEMU's user network; with no option ROM, which nothing here would run.
+    ///
+    /// # Errors
+    /// As [`device`](Self::device).
+    pub fn nic(mut self, location: &str, model: &str) -> Result<Self, MachineError> {
+        let net = format!("net{}", self.backends.len());
+        self.backends
+            .push(["-netdev".into(), format!("user,id={net},ipv6=off").into()]);
+        self.device(location, &format!("{model},netdev={net},romfile="))
+    }
+
+    /// Makes instruction counts repeatable: `setting` as after QEMU's `-icount`, for instance `shift=0,sleep=off`.
+    #[must_use]
+    pub fn icount(mut self, setting: impl Into<String>) -> Self {
+        self.icount = Some(setting.into());
+        self
+    }
+
+    /// Holds the machine before its first instruction until a debugger attaches to loopback TCP `port`.
+    #[must_use]
+    pub fn gdb(mut self, port: u16) -> Self {
+        self.gdb_port = Some(port);
+        self
+    }
+
+    /// Opens a QMP server on the unix socket `path`.
+    #[must_use]
+    pub fn qmp(mut self, path: impl Into<PathBuf>) -> Self {
+        self.qmp_socket = Some(path.into());
+        self
+    }
+
+    /// Appends one argument to QEMU's command line as it is.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.extra.push(argument.into());
+        self
+    }
+
+    /// Returns QEMU's command for a machine whose console is this process's terminal; Ctrl-A x leaves it.
+    #[must_use]
+    pub fn interactive_command(&self) -> Command {
+        // signal=off: Ctrl-C belongs to the guest. mux=on: Ctrl-A x is QEMU's own way out.
+        let mut command = self.command_with_console("stdio,id=console,mux=on,signal=off");
+        command.args(["-mon", "chardev=console,mode=readline"]);
+        command
+    }
+
+    /// Returns QEMU's command for a machine whose console is its standard input and output.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = self.command_with_console("stdio,id=console,mux=off,signal=off");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the machine; everything its console shows is also written to the file `log`.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub fn spawn(&self, log: &Path) -> Result<Session, SessionError> {
+        Session::start(self.command(), log)
+    }
+
+    fn command_with_console(&self, console: &str) -> Command {
+        let mut command = Command::new(QEMU);
+        command.args([
+            "-M",
+            &self.kind,
+            "-smp",
+            &self.cpus.to_string(),
+            "-m",
+            &format!("{}M", self.memory_mib),
+        ]);
+        command.args(["-nodefaults", "-display", "none", "-no-user-config"]);
+        command.args(["-chardev", console, "-serial", "chardev:console"]);
+        command.arg("-bios").arg(&self.image);
+        if let Some(bundle) = &self.bundle {
+            command.arg("-initrd").arg(bundle);
+        }
+        if self.kind.starts_with("powernv") {
+            // A real-time clock and orderly power-off come with the BMC.
+            command.args([
+                "-device",
+                "ipmi-bmc-sim,id=bmc0",
+                "-device",
+                "isa-ipmi-bt,bmc=bmc0,irq=10",
+            ]);
+        }
+        for phb in &self.phbs {
+            command.args([
+                "-device",
+                &format!("pnv-phb,chip-id=0,index={phb},id=phb{phb}"),
+            ]);
+            command.args([
+                "-device",
+                &format!("pnv-phb-root-port,id=rp{phb},bus=phb{phb}"),
+            ]);
+        }
+        for backend in &self.backends {
+            command.args(backend);
+        }
+        for (location, model) in &self.devices {
+            let mut device = format!("{model},id={}", location.qemu_id());
+            if let (Some(parent), Some((slot, function))) =
+                (location.parent(), location.hops.last())
+            {
+                // Infallible: a String takes everything.
+                let _ = write!(
+                    device,
+                    ",bus={},addr={slot:02x}.{function:x}",
+                    parent.qemu_id()
+                );
+            }
+            command.args(["-device", &device]);
+        }
+        if let Some(setting) = &self.icount {
+            command.args(["-icount", setting]);
+        }
+        if let Some(port) = self.gdb_port {
+            command.args(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
+        }
+        if let Some(socket) = &self.qmp_socket {
+            let mut value = OsString::from("unix:");
+            value.push(escape_commas(socket));
+            value.push(",server=on,wait=off");
+            command.arg("-qmp").arg(value);
+        }
+        command.args(&self.extra);
+        command
+    }
+}
+
+/// Doubles the commas of a path, as QEMU's option syntax wants them.
+fn escape_commas(path: &Path) -> OsString {
+    match path.to_str() {
+        Some(text) => text.replace(',', ",,").into(),
+        None => path.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(machine: &Machine) -> Vec<String> {
+        machine
+            .command()
+            .get_args()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_location_prints_as_it_was_written() {
+        for text in ["phb0/00.0", "phb0/00.0/00.0", "phb255/00.0/1f.7/0a.3"] {
+            assert_eq!(
+                text.parse::<Location>().expect("a location").to_string(),
+                text
+            );
+        }
+    }
+
+    #[test]
+    fn a_malformed_location_is_refused_with_its_form() {
+        for text in [
+            "",
+            "phb",
+            "phb/00.0",
+            "phb0",
+            "phb0/",
+            "phb256/00.0",
+            "phb0/0.0",
+            "phb0/20.0",
+            "phb0/00.8",
+            "phb+1/00.0",
+        ] {
+            let error = text.parse::<Location>().expect_err(text).to_string();
+            assert!(
+                error.starts_with(&format!("`{text}` is no device location: ")),
+                "{error}"
+            );
+            assert!(error.ends_with("write it like `phb0/00.0/00.0`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn devices_sit_on_the_bus_their_location_says() {
+        let machine = Machine::new("image")
+            .phb(2)
+            .nvme("phb0/00.0/00.0", Path::new("a,b.img"))
+            .expect("fits");
+        let machine = machine
+            .device("phb1/00.0/00.0", "pcie-pci-bridge")
+            .expect("fits");
+        let machine = machine.e1000e("phb1/00.0/00.0/03.0").expect("fits");
+        let arguments = arguments(&machine);
+        for expected in [
+            "pnv-phb,chip-id=0,index=0,id=phb0",
+            "pnv-phb-root-port,id=rp1,bus=phb1",
+            "pnv-phb,chip-id=0,index=2,id=phb2",
+            "if=none,id=disk0,format=raw,file=a,,b.img",
+            "nvme,drive=disk0,serial=BHphb0-00.0-00.0,id=phb0-00.0-00.0,bus=rp0,addr=00.0",
+            "pcie-pci-bridge,id=phb1-00.0-00.0,bus=rp1,addr=00.0",
+            "e1000e,netdev=net1,romfile=,id=phb1-00.0-00.0-03.0,bus=phb1-00.0-00.0,addr=03.0",
+        ] {
+            assert!(
+                arguments.iter().any(|argument| argument == expected),
+                "{expected} is not in {arguments:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_device_in_the_wrong_place_is_refused() {
+        let machine = Machine::new("image");
+        let refusal = |location| {
+            machine
+                .clone()
+                .device(location, "edu")
+                .expect_err("refused")
+                .to_string()
+        };
+        assert!(refusal("phb0/00.0").contains("is the root port"));
+        assert!(refusal("phb0/00.0/00.0/00.0").contains("add the bridge above it"));
+        let machine = machine
+            .clone()
+            .device("phb0/00.0/00.0", "edu")
+            .expect("fits");
+        let twice = machine
+            .device("phb0/00.0/00.0", "edu")
+            .expect_err("refused");
+        assert_eq!(
+            twice.to_string(),
+            "the machine has two devices at `phb0/00.0/00.0`"
+        );
+    }
+}
