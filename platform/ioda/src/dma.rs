@@ -1,0 +1,165 @@
+//! DMA windows, their translation tables, and how a bridge is told of changed entries.
+
+use crate::{BeU64, PeNumber};
+use bitflags::bitflags;
+
+/// A DMA window of a bridge: the index of its TVE, whatever the bridge numbers them by.
+#[doc(alias = "TVE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TveIndex(pub u16);
+
+bitflags! {
+    /// What a device may do with a page. The bits are those of a TCE on every IODA version.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Permission: u64 {
+        /// b(63): the device may read it.
+        const READ = 0x1;
+        /// b(62): the device may write it.
+        const WRITE = 0x2;
+    }
+}
+
+/// The TCE that maps the page at `real` (page-aligned by the caller) with `permission`; 0 maps nothing.
+#[must_use]
+#[inline]
+pub const fn host_tce(real: u64, permission: Permission) -> u64 {
+    if permission.is_empty() {
+        0
+    } else {
+        (real & !0xfff) | permission.bits()
+    }
+}
+
+/// A translation table of one level: entry n maps page n of its window.
+///
+/// Tables of several levels will get a type of their own over the same cells; nothing here says that
+/// a window's entries lie together except `cells`.
+#[derive(Clone, Copy, Debug)]
+pub struct TceTable {
+    /// The entries, big-endian TCEs; as many as the window has pages.
+    pub cells: &'static [BeU64],
+    /// Real address of the first, in bytes.
+    pub real: u64,
+    /// log2 of a page's bytes.
+    pub page_shift: u8,
+}
+
+impl TceTable {
+    /// Fewest entries: bridges take tables of 4 KiB and up.
+    pub const MIN_ENTRIES: usize = 512;
+
+    /// A table of `cells` at `real`, for pages of 2^`page_shift` bytes.
+    ///
+    /// `None` unless the entries are a power of two, at least [`Self::MIN_ENTRIES`], `real` is a multiple of
+    /// their bytes, and the window has less than 2^59 bytes.
+    #[must_use]
+    pub fn new(cells: &'static [BeU64], real: u64, page_shift: u8) -> Option<Self> {
+        let entries = cells.len();
+        let bytes = u64::try_from(entries).ok()?.checked_mul(8)?;
+        let shift = entries
+            .checked_ilog2()?
+            .checked_add(u32::from(page_shift))?;
+        let good = entries.is_power_of_two()
+            && entries >= Self::MIN_ENTRIES
+            && real & bytes.checked_sub(1)? == 0
+            && (12..59).contains(&page_shift)
+            && shift < 59;
+        good.then_some(Self {
+            cells,
+            real,
+            page_shift,
+        })
+    }
+
+    /// Bytes of the window it translates.
+    #[must_use]
+    pub const fn window_bytes(&self) -> u64 {
+        (self.cells.len() as u64) << self.page_shift
+    }
+
+    /// log2 of the table's own bytes.
+    #[must_use]
+    pub const fn table_shift(&self) -> u8 {
+        // A table made by `new` has a power of two of entries.
+        self.cells.len().trailing_zeros() as u8 + 3
+    }
+}
+
+/// An open DMA window. Everything that [`TceFlush::tce_flush`] needs, so that it can be kept beside the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DmaWindow {
+    /// The bridge's name for it.
+    pub tve: TveIndex,
+    /// The endpoint whose DMA it translates.
+    pub pe: PeNumber,
+    /// Its first address on the PCI bus: an output, since some bridges can not choose it.
+    pub bus_base: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// log2 of a page's bytes.
+    pub page_shift: u8,
+    /// Real address of its table.
+    pub table_real: u64,
+}
+
+/// Pages of a window, by index from its first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TceRange {
+    /// `count` pages from page `first`.
+    Pages {
+        /// Index of the first.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// The whole window.
+    All,
+}
+
+/// Tells a bridge that entries of a table were changed.
+pub trait TceFlush: Sync {
+    /// Makes the bridge forget what it has cached of `range` of `window`.
+    ///
+    /// Orders the caller's stores to the table before it. May forget more than was asked for. Needs no
+    /// lock; takes a constant, small number of register writes.
+    ///
+    /// It may return before the bridge is done, as [`Self::tce_wait`] tells: a page that was unmapped may
+    /// change hands only after that.
+    fn tce_flush(&self, window: &DmaWindow, range: TceRange);
+
+    /// Returns when DMA that used entries forgotten by earlier flushes has ended, as far as the bridge can
+    /// tell; gives up after a bounded number of polls.
+    ///
+    /// For memory that goes to another owner; the guest that unmaps its own page needs no such wait.
+    fn tce_wait(&self) -> Result<(), crate::ResetError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(entries: usize) -> &'static [BeU64] {
+        Box::leak((0..entries).map(|_| BeU64::new(0)).collect())
+    }
+
+    #[test]
+    fn a_table_is_a_power_of_two_naturally_aligned_and_large_enough() {
+        let table = TceTable::new(cells(1024), 0x2000, 12).expect("8 KiB at 8 KiB");
+        assert_eq!(table.window_bytes(), 4 << 20);
+        assert_eq!(table.table_shift(), 13);
+        assert!(TceTable::new(cells(1024), 0x1000, 12).is_none());
+        assert!(TceTable::new(cells(256), 0x2000, 12).is_none());
+        assert!(TceTable::new(cells(1000), 0x2000, 12).is_none());
+        assert!(TceTable::new(cells(0), 0x2000, 12).is_none());
+        assert!(TceTable::new(cells(512), 0x1000, 11).is_none());
+        assert!(TceTable::new(cells(512), 0x1000, 49).is_some());
+        assert!(TceTable::new(cells(512), 0x1000, 50).is_none());
+    }
+
+    #[test]
+    fn a_tce_without_permission_is_zero() {
+        assert_eq!(host_tce(0x1234_5000, Permission::empty()), 0);
+        assert_eq!(host_tce(0x1234_5000, Permission::READ), 0x1234_5001);
+        assert_eq!(host_tce(0x1234_5fff, Permission::all()), 0x1234_5003);
+    }
+}
