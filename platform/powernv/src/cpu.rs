@@ -21,7 +21,7 @@ const MAX_SERVER_RANGE: u32 = 1 << 16;
 pub struct Thread {
     /// Processor identification register, and on POWER8 also the interrupt server number.
     pub pir: u32,
-    /// Real address of the page of registers of the thread's interrupt presentation controller.
+    /// Real address of the page of registers of the thread's interrupt presentation controller, see [`crate::Icp`].
     pub icp: u64,
 }
 

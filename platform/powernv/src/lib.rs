@@ -2,7 +2,8 @@
 //!
 //! - [`MachineInfo`]: processors, memory, chips and host bridges, out of an untrusted device tree.
 //! - [`Xscom`]: the chips' side-band registers; [`EccbLpc`]: the LPC bus behind them on POWER8.
-//! - [`Uart`]: the console on the LPC bus, over any [`IsaIo`].
+//! - [`Uart`], [`Rtc`] and [`IpmiBt`]: the devices on the LPC bus, over any [`IsaIo`].
+//! - [`Icp`]: the interrupt presentation controller of one POWER8 thread.
 //!
 //! The crate touches no hardware itself. The image gives it a [`PhysIo`]; the tests give it fakes that behave like the
 //! devices. It allocates nothing, and no value that a device or the tree delivers makes it panic.
@@ -23,10 +24,13 @@ mod blob;
 mod chip;
 mod cpu;
 mod error;
+mod icp;
 mod io;
+mod ipmi;
 mod lpc;
 mod machine;
 mod node;
+mod rtc;
 mod uart;
 mod xscom;
 
@@ -35,8 +39,11 @@ pub use blob::{MAX_TREE_BYTES, TREE_HEADER_BYTES, tree_bytes};
 pub use chip::{Chip, IsaDevice, Lpc, Phb};
 pub use cpu::{Core, CpuModel, Thread};
 pub use error::{BlobError, TreeError};
+pub use icp::{Icp, Xirr};
 pub use io::{IsaIo, PhysIo, XscomIo};
+pub use ipmi::{ChassisControl, IpmiBt, IpmiError};
 pub use lpc::{EccbLpc, LpcError};
 pub use machine::{MachineInfo, MemoryRange, RealRange};
+pub use rtc::{DateTime, Rtc, RtcError};
 pub use uart::Uart;
 pub use xscom::{Pcb, Xscom, XscomError};

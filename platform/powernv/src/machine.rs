@@ -151,6 +151,13 @@ impl<'t> MachineInfo<'t> {
         self.cores.iter().flat_map(|core| &core.threads)
     }
 
+    /// Real address of the registers of the presentation controller of the thread `pir`, for [`crate::Icp::new`].
+    pub fn icp(&self, pir: u32) -> Option<u64> {
+        self.threads()
+            .find(|thread| thread.pir == pir)
+            .map(|thread| thread.icp)
+    }
+
     /// The chip of that id.
     pub fn chip(&self, id: u32) -> Option<&Chip> {
         self.chips.iter().find(|chip| chip.id == id)
