@@ -1,0 +1,81 @@
+//! Offsets, sizes and limits of the format; docs/bundle.md describes it in words.
+
+/// The first eight bytes of every bundle, whatever its version.
+pub(crate) const MAGIC: [u8; 8] = *b"BHBUNDLE";
+/// The version that this crate writes, and the only one it reads.
+pub const VERSION: u32 = 1;
+
+/// The header's layout; offsets in bytes from the start of the file.
+pub(crate) mod header {
+    pub(crate) const VERSION: usize = 8;
+    pub(crate) const CRC: usize = 12;
+    pub(crate) const TOTAL_BYTES: usize = 16;
+    pub(crate) const PARTITIONS: usize = 24;
+    pub(crate) const DEVICES: usize = 28;
+    pub(crate) const RESERVED: usize = 32;
+    pub(crate) const BYTES: usize = 64;
+}
+
+/// A partition's record; offsets in bytes from its start.
+pub(crate) mod partition {
+    pub(crate) const NAME: usize = 0;
+    pub(crate) const NAME_BYTES: usize = 32;
+    pub(crate) const MEMORY_BYTES: usize = 32;
+    pub(crate) const CPUS: usize = 40;
+    pub(crate) const CONSOLE: usize = 44;
+    pub(crate) const KERNEL_KIND: usize = 45;
+    pub(crate) const RESERVED_A: usize = 46;
+    pub(crate) const KERNEL: usize = 48;
+    pub(crate) const LOAD_ADDRESS: usize = 64;
+    pub(crate) const ENTRY: usize = 72;
+    pub(crate) const INITRD: usize = 80;
+    pub(crate) const COMMAND_LINE: usize = 96;
+    pub(crate) const FIRST_DEVICE: usize = 112;
+    pub(crate) const DEVICES: usize = 116;
+    pub(crate) const RESERVED_B: usize = 120;
+    pub(crate) const BYTES: usize = 128;
+}
+
+/// A device's record; offsets in bytes from its start.
+pub(crate) mod device {
+    pub(crate) const PHB: usize = 0;
+    pub(crate) const HOPS: usize = 1;
+    pub(crate) const MSIS: usize = 2;
+    pub(crate) const RESERVED: usize = 4;
+    pub(crate) const DMA_WINDOW_BYTES: usize = 8;
+    pub(crate) const PATH: usize = 16;
+    pub(crate) const BYTES: usize = 32;
+}
+
+/// Values of the kernel kind byte.
+pub(crate) const KERNEL_ELF: u8 = 0;
+pub(crate) const KERNEL_RAW: u8 = 1;
+/// Values of the console byte.
+pub(crate) const CONSOLE_NONE: u8 = 0;
+pub(crate) const CONSOLE_VTY: u8 = 1;
+
+/// Images begin on multiples of this, in bytes, so that they can be copied in whole cache lines.
+pub(crate) const IMAGE_ALIGN: u64 = 4096;
+
+/// Most partitions in one bundle.
+pub const MAX_PARTITIONS: usize = 64;
+/// Most devices in one bundle, of all its partitions together.
+pub const MAX_DEVICES: usize = 256;
+/// Longest partition name, in bytes.
+pub const MAX_NAME_BYTES: usize = 31;
+/// Longest kernel command line, in bytes: what Linux takes on this architecture (`COMMAND_LINE_SIZE`, less its NUL).
+pub const MAX_COMMAND_LINE_BYTES: usize = 2047;
+/// Most CPUs of one partition; the machine has fewer, and the hypervisor compares.
+pub const MAX_CPUS: u32 = 1024;
+/// Partition memory comes in multiples of this, in bytes: the large page of POWER hash translation.
+pub const MEMORY_GRANULE_BYTES: u64 = 16 << 20;
+/// Most memory of one partition, in bytes; keeps sums of addresses far from overflow.
+pub const MAX_MEMORY_BYTES: u64 = 1 << 46;
+/// Longest device path, in steps.
+pub const MAX_HOPS: usize = 16;
+/// Smallest DMA window, in bytes.
+pub const MIN_DMA_WINDOW_BYTES: u64 = 1 << 20;
+/// Largest DMA window, in bytes: 32-bit devices' space ends where the bridge's own 32-bit MMIO window begins.
+pub const MAX_DMA_WINDOW_BYTES: u64 = 2 << 30;
+/// Most message-signalled interrupts of one device.
+pub const MAX_MSIS: u16 = 2048;
