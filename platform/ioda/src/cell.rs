@@ -30,6 +30,13 @@ macro_rules! cells {
             pub fn store(&self, value: $int) {
                 self.0.store(value.to_be(), Relaxed);
             }
+            /// Returns the memory itself, for other atomic operations: it holds the number's
+            /// big-endian bytes, so values go in and out through `to_be` and `from_be`.
+            #[must_use]
+            #[inline]
+            pub const fn cell(&self) -> &$atomic {
+                &self.0
+            }
         }
 
         impl fmt::Debug for $name {
