@@ -60,7 +60,7 @@ pub struct MemoryRange {
 /// What the device tree says about the machine, checked.
 ///
 /// Some fields borrow from the tree (`'t`), which has to stay where it is as long as this is used. The structure is
-/// some 12 KiB: keep it in a static or a box, not on a stack.
+/// below 13 KiB: keep it in a static or a box, not on a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineInfo<'t> {
     /// `model` of the root node; for the banner.

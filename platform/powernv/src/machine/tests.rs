@@ -10,7 +10,7 @@ const ONE_CHIP: &[u8] = include_bytes!("../../testdata/powernv8.dtb");
 const TWO_CHIPS: &[u8] = include_bytes!("../../testdata/powernv8-2chip.dtb");
 const POWER9: &[u8] = include_bytes!("../../testdata/powernv9.dtb");
 
-const _: () = assert!(size_of::<MachineInfo<'_>>() <= 12 << 10);
+const _: () = assert!(size_of::<MachineInfo<'_>>() < 13 << 10);
 
 #[test]
 fn the_reference_machine_is_read_in_full() {
