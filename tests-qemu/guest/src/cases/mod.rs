@@ -1,0 +1,44 @@
+//! The cases, one file per function set of LoPAR or part of the architecture.
+
+mod basics;
+mod hpt;
+mod hpt_change;
+mod interrupts;
+mod logical;
+mod mode;
+mod pci;
+mod registers;
+mod rtas_calls;
+mod rtas_xics;
+mod sched;
+mod smp_cases;
+mod tce;
+mod tce_many;
+mod term;
+mod translated;
+mod vpa;
+mod xics;
+
+use crate::suite::Case;
+
+/// Every table, in the order of running: what others rest on comes first.
+pub(crate) const TABLES: &[&[Case]] = &[
+    basics::CASES,
+    term::CASES,
+    registers::CASES,
+    hpt::CASES,
+    hpt_change::CASES,
+    tce::CASES,
+    tce_many::CASES,
+    xics::CASES,
+    mode::CASES,
+    vpa::CASES,
+    sched::CASES,
+    logical::CASES,
+    interrupts::CASES,
+    translated::CASES,
+    rtas_calls::CASES,
+    rtas_xics::CASES,
+    smp_cases::CASES,
+    pci::CASES,
+];

@@ -1,0 +1,3 @@
+//! PCI
+use crate::suite::cases;
+cases!("pci":);

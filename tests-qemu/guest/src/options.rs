@@ -1,0 +1,50 @@
+//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`.
+
+use crate::suite::Case;
+
+/// What the payload is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Run the cases.
+    Test,
+    /// Run the cases that QEMU's own `pseries` machine can pass.
+    Pseries,
+    /// Measure hcalls.
+    Bench,
+    /// Restart by RTAS until NVRAM says that this is the second start, then power off.
+    Reboot,
+    /// End by os-term.
+    OsTerm,
+    /// Echo the console's input until a line says `end`.
+    Echo,
+}
+
+/// The command line, parsed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    only: &'static str,
+    skip: &'static str,
+    pub(crate) mode: Mode,
+}
+
+impl Options {
+    /// Reads the words it knows; the others are left alone.
+    pub(crate) fn parse(line: &'static str) -> Self {
+        let value = |key: &str| line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)).unwrap_or("");
+        let mode = match value("mode=") {
+            "pseries" => Mode::Pseries,
+            "bench" => Mode::Bench,
+            "reboot" => Mode::Reboot,
+            "os-term" => Mode::OsTerm,
+            "echo" => Mode::Echo,
+            _ => Mode::Test,
+        };
+        Self { only: value("only="), skip: value("skip="), mode }
+    }
+    /// Whether `case` is to be run.
+    pub(crate) fn chooses(&self, case: &Case) -> bool {
+        let left_out = self.skip.split(',').any(|prefix| !prefix.is_empty() && case.name.starts_with(prefix));
+        let lacking = case.beyond_qemu != 0 && self.mode == Mode::Pseries;
+        case.name.starts_with(self.only) && !left_out && !lacking
+    }
+}

@@ -1,0 +1,158 @@
+//! Work for the secondary processors: start them, give them orders, stop them.
+
+use crate::cpu::{self, MAX_CPUS, MSR_EE, TICKS_PER_MS};
+use crate::hcall::hcall;
+use crate::rtas;
+use crate::suite::{Fail, Outcome, status};
+use crate::trap;
+use crate::tree::Platform;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use papr_abi::token;
+
+/// What a secondary processor may be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Order {
+    /// Wait for the next order.
+    Wait = 0,
+    /// stop-self.
+    Stop = 1,
+    /// Open MSR[EE] until an interrupt came, take it by H_XIRR, clear the MFRR, end it.
+    TakeInterrupt = 2,
+    /// H_CEDE once, the decrementer far away.
+    Cede = 3,
+    /// H_CEDE for ever, each time woken by an IPI that is then taken and ended.
+    CedeForEver = 4,
+}
+
+/// What a processor and its master tell each other.
+struct Mailbox {
+    order: AtomicU64,
+    /// Orders done.
+    done: AtomicU64,
+    result: [AtomicU64; 4],
+    server: AtomicU64,
+    stop_self: AtomicU64,
+}
+static MAILBOXES: [Mailbox; MAX_CPUS] = [const {
+    Mailbox {
+        order: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        result: [const { AtomicU64::new(0) }; 4],
+        server: AtomicU64::new(0),
+        stop_self: AtomicU64::new(0),
+    }
+}; MAX_CPUS];
+
+/// The state of processor `cpu` as query-cpu-stopped-state tells it: 0 stopped, 1 stopping, 2 running.
+pub(crate) fn state(platform: &Platform, cpu: usize) -> Option<u32> {
+    let reply = rtas::named(platform, "query-cpu-stopped-state", &[*platform.servers.get(cpu)?], 2)?;
+    (reply.status == 0).then_some(reply.out[0])
+}
+
+/// Starts processor `cpu` and waits until it is at work.
+pub(crate) fn start(platform: &Platform, cpu: usize) -> Outcome {
+    if cpu >= platform.cpus {
+        return Err(Fail::Skip("one processor only"));
+    }
+    let mailbox = &MAILBOXES[cpu % MAX_CPUS];
+    mailbox.server.store(u64::from(platform.servers[cpu]), SeqCst);
+    mailbox.stop_self.store(u64::from(platform.rtas_token("stop-self").unwrap_or(0)), SeqCst);
+    let before = mailbox.done.load(SeqCst);
+    mailbox.order.store(Order::Wait as u64, SeqCst);
+    let (entry, r3) = cpu::secondary_start(cpu);
+    let reply = rtas::named(platform, "start-cpu", &[platform.servers[cpu], entry as u32, r3 as u32], 1);
+    status("start-cpu", reply.map_or(-3, |reply| reply.status), 0)?;
+    wait(cpu, before, "the processor started")
+}
+
+/// Stops processor `cpu` and waits until it is.
+pub(crate) fn stop(platform: &Platform, cpu: usize) -> Outcome {
+    give(cpu, Order::Stop);
+    let start = cpu::timebase();
+    while cpu::timebase() - start < 5000 * TICKS_PER_MS {
+        if state(platform, cpu) == Some(0) {
+            return Ok(());
+        }
+    }
+    Err(Fail::Because("the processor stops within 5 s"))
+}
+
+/// Gives `cpu` an order; the number to give to [`wait`].
+pub(crate) fn give(cpu: usize, order: Order) -> u64 {
+    let mailbox = &MAILBOXES[cpu % MAX_CPUS];
+    let before = mailbox.done.load(SeqCst);
+    mailbox.order.store(order as u64, SeqCst);
+    before
+}
+
+/// Waits until `cpu` has done one more than `before` orders.
+pub(crate) fn wait(cpu: usize, before: u64, what: &'static str) -> Outcome {
+    let start = cpu::timebase();
+    while cpu::timebase() - start < 5000 * TICKS_PER_MS {
+        if MAILBOXES[cpu % MAX_CPUS].done.load(SeqCst) != before {
+            return Ok(());
+        }
+    }
+    Err(Fail::Because(what))
+}
+
+/// Whether `cpu` has done more than `before` orders.
+pub(crate) fn is_done(cpu: usize, before: u64) -> bool {
+    MAILBOXES[cpu % MAX_CPUS].done.load(SeqCst) != before
+}
+
+/// What the last order left: for both interrupt orders the vector, XIRR and timebase.
+pub(crate) fn result(cpu: usize) -> [u64; 4] {
+    core::array::from_fn(|n| MAILBOXES[cpu % MAX_CPUS].result[n].load(SeqCst))
+}
+
+/// Called by `guest_secondary_entry`.
+pub(crate) extern "C" fn secondary_main() -> ! {
+    let mailbox = &MAILBOXES[cpu::this_cpu() % MAX_CPUS];
+    let msr = cpu::msr();
+    cpu::set_dec(cpu::DEC_FAR);
+    let _ = hcall(token::H_CPPR, [0xff]);
+    mailbox.result[0].store(msr, SeqCst);
+    mailbox.done.fetch_add(1, SeqCst);
+    loop {
+        let order = mailbox.order.swap(Order::Wait as u64, SeqCst);
+        if order == Order::Stop as u64 {
+            let _ = hcall(token::H_CPPR, [0]);
+            let stop = mailbox.stop_self.load(SeqCst) as u32;
+            let _ = rtas::call(stop, &[], 1);
+        } else if order == Order::TakeInterrupt as u64 {
+            take(mailbox, || {
+                let start = cpu::timebase();
+                cpu::set_ee(MSR_EE);
+                while cpu::msr() & MSR_EE != 0 && cpu::timebase() - start < 5000 * TICKS_PER_MS {}
+            });
+        } else if order == Order::Cede as u64 {
+            take(mailbox, || { let _ = hcall(token::H_CEDE, []); });
+        } else if order == Order::CedeForEver as u64 {
+            loop {
+                take(mailbox, || { let _ = hcall(token::H_CEDE, []); });
+            }
+        }
+    }
+}
+
+/// Lets `until` bring an interrupt, and handles it if it was one from outside.
+fn take(mailbox: &Mailbox, until: impl FnOnce()) {
+    let (_, trap) = trap::expecting(|| {
+        until();
+        mailbox.result[2].store(cpu::timebase(), SeqCst);
+        cpu::set_ee(MSR_EE);
+        cpu::set_ee(0);
+        cpu::set_dec(cpu::DEC_FAR);
+    });
+    let mut xirr = 0;
+    if trap.vector == 0x500 {
+        xirr = hcall(token::H_XIRR, []).out[0];
+        let _ = hcall(token::H_IPI, [mailbox.server.load(SeqCst), 0xff]);
+        let _ = hcall(token::H_EOI, [xirr]);
+    }
+    mailbox.result[0].store(trap.vector, SeqCst);
+    mailbox.result[1].store(xirr, SeqCst);
+    mailbox.done.fetch_add(1, SeqCst);
+}
