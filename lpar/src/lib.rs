@@ -23,7 +23,9 @@
 extern crate alloc;
 
 pub mod hcall;
+pub mod hpt;
 pub mod machine;
+pub mod mmio;
 mod partition;
 mod ram;
 mod refusal;

@@ -1,6 +1,8 @@
 //! A logical partition: all that it owns.
 
+use crate::hpt::Hpt;
 use crate::machine::{Machine, Terminal};
+use crate::mmio::Mmio;
 use crate::{GuestRam, Refusal, Vcpu};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,6 +18,10 @@ pub struct LparConfig {
     pub lpid: u32,
     /// Its memory.
     pub ram: GuestRam,
+    /// Its page table.
+    pub hpt: Hpt,
+    /// Its device memory.
+    pub mmio: Mmio,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
     /// Its terminal.
@@ -32,6 +38,10 @@ pub struct Lpar {
     pub lpid: u32,
     /// Its memory.
     pub ram: GuestRam,
+    /// Its page table.
+    pub hpt: Hpt,
+    /// Its device memory.
+    pub mmio: Mmio,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
     /// Its terminal.
@@ -58,6 +68,8 @@ impl Lpar {
             name,
             lpid,
             ram,
+            hpt,
+            mmio,
             vcpus,
             terminal,
             machine,
@@ -66,6 +78,8 @@ impl Lpar {
             name,
             lpid,
             ram,
+            hpt,
+            mmio,
             vcpus,
             terminal,
             machine,

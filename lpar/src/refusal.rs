@@ -17,6 +17,19 @@ impl Refusal {
     pub const fn new(code: HError, cause: &'static str) -> Self {
         Self { code, cause }
     }
+
+    /// Makes an answer that is no fault of the caller, such as a full page table group: not logged.
+    #[must_use]
+    pub const fn ordinary(code: HError) -> Self {
+        Self { code, cause: "" }
+    }
+
+    /// Returns whether it is worth a line in the log.
+    #[must_use]
+    #[inline]
+    pub const fn is_notable(&self) -> bool {
+        !self.cause.is_empty()
+    }
 }
 
 /// What serving an hcall results in; outputs are set through [`crate::hcall::Caller::out`].

@@ -3,6 +3,8 @@
 //! [`serve`] finds the row of a token and runs it. Dispatch, trace names, `docs/hcalls.md` and
 //! `ibm,hypertas-functions` all come from [`HCALLS`].
 
+pub mod hpt;
+
 use crate::{HResult, Lpar, Refusal, Vcpu};
 use papr_abi::HError;
 
@@ -128,8 +130,20 @@ const fn entry<H: Hcall>() -> Entry {
 }
 
 /// Every hcall served, by rising token.
-pub static HCALLS: &[Entry] = &[];
+pub static HCALLS: &[Entry] = &[
+    entry::<hpt::Remove>(),
+    entry::<hpt::Enter>(),
+    entry::<hpt::Read>(),
+    entry::<hpt::ClearMod>(),
+    entry::<hpt::ClearRef>(),
+    entry::<hpt::Protect>(),
+    entry::<hpt::BulkRemove>(),
+];
 
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "fails when compiled, if at all")
+)]
 const _: () = {
     let mut i = 1;
     while i < HCALLS.len() {
@@ -145,12 +159,16 @@ const _: () = {
 const DIRECT: usize = 0x480;
 
 /// For each token / 4 the row's place plus one.
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "fails when compiled, if at all")
+)]
 static BY_TOKEN: [u8; DIRECT / 4] = {
     let mut table = [0; DIRECT / 4];
     let mut i = 0;
     while i < HCALLS.len() {
         let token = HCALLS[i].row.token as usize;
-        assert!(token % 4 == 0 && i < 255);
+        assert!(token.is_multiple_of(4) && i < 255);
         if token < DIRECT {
             table[token / 4] = i as u8 + 1;
         }
@@ -189,7 +207,9 @@ pub fn serve(lpar: &Lpar, vcpu: &Vcpu, token: u64, regs: &mut Args) -> (i64, Aft
     match (entry.serve)(&mut caller) {
         Ok(()) => (0, caller.after),
         Err(refusal) => {
-            lpar.note_refusal(vcpu, entry.row.name, refusal);
+            if refusal.is_notable() {
+                lpar.note_refusal(vcpu, entry.row.name, refusal);
+            }
             (refusal.code.code(), caller.after)
         }
     }
