@@ -1,0 +1,182 @@
+//! Which compiler builds the firmware, and which linker.
+//!
+//! The target is not one that rustc knows, so `core` and `alloc` are built too. That takes their sources and unstable
+//! options: Debian's `rustc-web` and `cargo-web` with `rust-web-src`, or a nightly rustup toolchain with `rust-src`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+
+/// The lowest rustc version that builds the workspace (`rust-version` in Cargo.toml).
+const MIN_MINOR: u32 = 95;
+/// Where Debian installs its compiler, beside rustup's.
+const DEBIAN_BIN: &str = "/usr/bin";
+/// Cargo's variable for the linker of the target in `linker/powerpc64-bulkhead.json`.
+const LINKER_VARIABLE: &str = "CARGO_TARGET_POWERPC64_BULKHEAD_LINKER";
+
+/// A compiler that can build the firmware.
+#[derive(Debug, Clone)]
+pub(crate) struct Toolchain {
+    bin: PathBuf,
+    linker: PathBuf,
+    /// What it calls itself.
+    pub(crate) version: String,
+}
+
+/// What there is not, in words for a message.
+pub(crate) const WANTED: &str = "the Debian packages `rustc-web`, `cargo-web` and `rust-web-src` \
+(Debian 12, security archive), or `rustup toolchain install nightly --component rust-src`";
+
+impl Toolchain {
+    /// Looks for a complete toolchain and a linker.
+    pub(crate) fn find() -> Result<Self> {
+        let Some((bin, version)) = Self::find_compiler() else {
+            bail!(
+                "no Rust compiler that can build the firmware was found.\n\
+                 Remedy: run `cargo xtask setup`, or install {WANTED}"
+            );
+        };
+        let Some(linker) = find_linker(&bin) else {
+            bail!(
+                "no linker for big-endian PowerPC was found: neither rust-lld in a rustup toolchain, nor `ld.lld`, \
+                 nor `powerpc64-linux-gnu-ld`.\n\
+                 Remedy: install the package `lld` or `binutils-powerpc64-linux-gnu`, or a rustup stable toolchain"
+            );
+        };
+        Ok(Self {
+            bin,
+            linker,
+            version,
+        })
+    }
+
+    fn find_compiler() -> Option<(PathBuf, String)> {
+        let nightly = process::capture(
+            Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]),
+        );
+        let nightly = nightly
+            .ok()
+            .map(|sysroot| PathBuf::from(sysroot).join("bin"));
+        std::iter::once(PathBuf::from(DEBIAN_BIN))
+            .chain(nightly)
+            .find_map(|bin| Some((bin.clone(), complete(&bin)?)))
+    }
+
+    /// Returns a cargo command for the firmware's target, with everything but the subcommand's own arguments.
+    pub(crate) fn cargo(&self, subcommand: &str, root: &Path, target_dir: &Path) -> Command {
+        let mut command = Command::new(self.bin.join("cargo"));
+        clean_environment(&mut command);
+        command
+            .current_dir(root)
+            .arg(subcommand)
+            .args([
+                "-Zbuild-std=core,alloc",
+                "-Zbuild-std-features=compiler-builtins-mem",
+                "-Zjson-target-spec",
+            ])
+            .arg("--target")
+            .arg(root.join("linker/powerpc64-bulkhead.json"))
+            .arg("--target-dir")
+            .arg(target_dir)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTC", self.bin.join("rustc"))
+            .env("RUSTDOC", self.bin.join("rustdoc"))
+            .env(LINKER_VARIABLE, &self.linker);
+        command
+    }
+
+    /// Returns the clippy driver beside this compiler, where there is one.
+    pub(crate) fn clippy(&self) -> Option<PathBuf> {
+        let both = ["cargo-clippy", "clippy-driver"].map(|name| self.bin.join(name));
+        both.iter()
+            .all(|file| file.exists())
+            .then(|| self.bin.clone())
+    }
+}
+
+/// Takes out what the cargo and rustup that run this program have set for themselves.
+pub(crate) fn clean_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let inherited = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "RUSTUP_TOOLCHAIN",
+            "RUST_RECURSION_COUNT",
+            "RUSTC",
+        ];
+        if text == "CARGO" || inherited.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// Returns the version of the compiler in `bin` when it, its cargo and the library sources are there and new enough.
+fn complete(bin: &Path) -> Option<String> {
+    let (rustc, cargo) = (bin.join("rustc"), bin.join("cargo"));
+    if !rustc.exists() || !cargo.exists() {
+        return None;
+    }
+    let ask = |argument: &[&str]| {
+        let mut command = Command::new(&rustc);
+        clean_environment(&mut command);
+        process::capture(command.args(argument)).ok()
+    };
+    let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?);
+    let version = ask(&["--version"])?;
+    let sources = sysroot.join("lib/rustlib/src/rust/library/alloc/Cargo.toml");
+    (sources.exists() && minor_version(&version)? >= MIN_MINOR).then_some(version)
+}
+
+/// The `96` of `rustc 1.96.0 (…)`.
+fn minor_version(version: &str) -> Option<u32> {
+    version
+        .strip_prefix("rustc 1.")?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+fn find_linker(bin: &Path) -> Option<PathBuf> {
+    let lld_of = |mut rustc: Command| {
+        clean_environment(&mut rustc);
+        let sysroot = PathBuf::from(process::capture(rustc.args(["--print", "sysroot"])).ok()?);
+        let hosts = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+        hosts
+            .flatten()
+            .map(|host| host.path().join("bin/rust-lld"))
+            .find(|file| file.exists())
+    };
+    lld_of(Command::new(bin.join("rustc")))
+        .or_else(|| lld_of(Command::new("rustc")))
+        .or_else(|| process::find("ld.lld"))
+        .or_else(|| process::find("powerpc64-linux-gnu-ld"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minor_version_is_read() {
+        assert_eq!(
+            minor_version("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
+            Some(96)
+        );
+        assert_eq!(
+            minor_version("rustc 1.97.0-nightly (x 2026-06-01)"),
+            Some(97)
+        );
+        assert_eq!(minor_version("gcc 12"), None);
+    }
+
+    #[test]
+    fn a_folder_without_a_compiler_is_no_toolchain() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(complete(folder.path()), None);
+    }
+}
