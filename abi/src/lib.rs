@@ -13,6 +13,7 @@ pub mod rtas;
 pub mod tce;
 pub mod token;
 pub mod vpa;
+pub mod xics;
 
 pub use addr::{GuestRealAddr, IoAddr, Irq, Liobn, PteIndex, RealAddr, Server};
 pub use error::{HError, Order};
