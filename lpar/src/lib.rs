@@ -24,12 +24,19 @@ extern crate alloc;
 
 pub mod hcall;
 pub mod hpt;
+pub mod interrupt;
+pub mod load;
 pub mod machine;
 pub mod mmio;
+pub mod nvram;
 mod partition;
+pub mod pci;
 mod ram;
 mod refusal;
+pub mod rtas;
 mod vcpu;
+pub mod vpa;
+pub mod xics;
 
 #[cfg(test)]
 mod testing;
@@ -37,4 +44,4 @@ mod testing;
 pub use partition::{Lpar, LparConfig};
 pub use ram::{GuestRam, OutsideRam};
 pub use refusal::{HResult, Refusal};
-pub use vcpu::{Vcpu, VcpuState};
+pub use vcpu::{Vcpu, VcpuState, attention};

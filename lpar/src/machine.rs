@@ -100,6 +100,21 @@ pub struct CivilTime {
     pub nanosecond: u32,
 }
 
+impl CivilTime {
+    /// Returns the nanoseconds from the start of 1970 to this time; `None` for dates that do not exist
+    /// or lie past 2199.
+    #[must_use]
+    pub fn to_nanos(&self) -> Option<i64> {
+        crate::rtas::time::to_nanos(self)
+    }
+
+    /// The opposite of [`CivilTime::to_nanos`].
+    #[must_use]
+    pub fn from_nanos(nanos: i64) -> Option<Self> {
+        crate::rtas::time::from_nanos(nanos)
+    }
+}
+
 /// Clocks and randomness.
 pub trait Clock: Sync {
     /// Returns the time base, in ticks.

@@ -1,13 +1,19 @@
 //! A logical partition: all that it owns.
 
+use crate::hcall::cpu::CpuSecurity;
+use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
 use crate::machine::{Machine, Terminal};
 use crate::mmio::Mmio;
+use crate::nvram::Nvram;
+use crate::pci::PciFunction;
+use crate::rtas::{self, Panel};
+use crate::xics::Xics;
 use crate::{GuestRam, Refusal, Vcpu};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use papr_abi::Server;
 
 /// What a partition is made from.
@@ -28,6 +34,12 @@ pub struct LparConfig {
     pub terminal: &'static dyn Terminal,
     /// The machine.
     pub machine: Machine,
+    /// Its PCI functions; their interrupts are all that it has.
+    pub pci: Vec<PciFunction>,
+    /// Bytes of its non-volatile memory.
+    pub nvram_bytes: usize,
+    /// What H_GET_CPU_CHARACTERISTICS answers.
+    pub security: CpuSecurity,
 }
 
 /// A logical partition: shared by all its processors, so all of it is atomics or behind small locks.
@@ -46,8 +58,24 @@ pub struct Lpar {
     pub vcpus: Vec<Vcpu>,
     /// Its terminal.
     pub terminal: &'static dyn Terminal,
+    /// One caller at a time decides whether its bytes fit the terminal.
+    pub(crate) terminal_turn: spin::Mutex<()>,
     /// The machine.
     pub machine: Machine,
+    /// Its PCI functions.
+    pub pci: Vec<PciFunction>,
+    /// Its interrupt sources.
+    pub xics: Xics,
+    /// Byte order and place of its interrupts.
+    pub modes: Modes,
+    /// What H_GET_CPU_CHARACTERISTICS answers.
+    pub security: CpuSecurity,
+    /// Its non-volatile memory.
+    pub nvram: Nvram,
+    /// Its operator panel.
+    pub panel: Panel,
+    /// What its time of day is ahead of the machine's, nanoseconds.
+    pub(crate) time_offset_ns: AtomicI64,
     refusals: AtomicU32,
     unknown_seen: AtomicU64,
 }
@@ -73,7 +101,11 @@ impl Lpar {
             vcpus,
             terminal,
             machine,
+            pci,
+            nvram_bytes,
+            security,
         } = config;
+        let xics = Xics::new(pci.iter().flat_map(PciFunction::irqs));
         Self {
             name,
             lpid,
@@ -82,7 +114,15 @@ impl Lpar {
             mmio,
             vcpus,
             terminal,
+            terminal_turn: spin::Mutex::new(()),
             machine,
+            pci,
+            xics,
+            modes: Modes::new(),
+            security,
+            nvram: Nvram::new(nvram_bytes),
+            panel: Panel::new(),
+            time_offset_ns: AtomicI64::new(0),
             refusals: AtomicU32::new(0),
             unknown_seen: AtomicU64::new(0),
         }
@@ -95,18 +135,50 @@ impl Lpar {
         self.vcpus.get(server.0 as usize)
     }
 
+    /// Makes everything but memory, page table, DMA windows, non-volatile memory and clock as it was
+    /// before the partition first ran. All its processors must be stopped.
+    pub fn reset(&self) {
+        for function in &self.pci {
+            function.reset();
+        }
+        for vcpu in &self.vcpus {
+            vcpu.reset();
+        }
+        self.reset_interrupts();
+        self.modes.reset();
+        self.panel.reset();
+    }
+
     /// Counts a refused request and logs it, repeated ones ever more rarely: the first 16, then
     /// each time that the count reaches a power of two.
     #[cold]
     pub fn note_refusal(&self, vcpu: &Vcpu, call: &str, refusal: Refusal) {
+        self.note(
+            vcpu,
+            call,
+            format_args!("{}", refusal.code.name()),
+            refusal.cause,
+        );
+    }
+
+    /// As [`Lpar::note_refusal`], for an RTAS call.
+    #[cold]
+    pub fn note_rtas_failure(&self, vcpu: &Vcpu, call: &str, failure: rtas::Failure) {
+        self.note(
+            vcpu,
+            call,
+            format_args!("status {}", failure.status as i32),
+            failure.cause,
+        );
+    }
+
+    fn note(&self, vcpu: &Vcpu, call: &str, code: fmt::Arguments<'_>, cause: &str) {
         let count = self.refusals.fetch_add(1, Relaxed).wrapping_add(1);
         if count <= 16 || count.is_power_of_two() {
             log::warn!(
-                "partition {}: vcpu {}: {call} refused with {}: {} (refusal {count})",
+                "partition {}: vcpu {}: {call} refused with {code}: {cause} (refusal {count})",
                 self.name,
                 vcpu.server.0,
-                refusal.code.name(),
-                refusal.cause,
             );
         }
     }

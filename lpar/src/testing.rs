@@ -3,6 +3,9 @@
 //! [`Rig`] is a partition of two processors with every fake within reach; [`Rig::call`] makes an
 //! hcall as its first processor would. Everything is leaked: partitions live for ever.
 
+pub(crate) mod bench;
+
+use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, Args};
 use crate::hpt::Hpt;
 use crate::machine::{
@@ -252,6 +255,9 @@ impl Rig {
                 device_memory: devices,
                 caches,
             },
+            pci: vec![],
+            nvram_bytes: 0,
+            security: CpuSecurity::EMULATED,
         });
         Self {
             lpar,

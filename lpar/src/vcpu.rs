@@ -51,6 +51,10 @@ pub struct Vcpu {
     pub slb_shadow: AtomicU64,
     /// Logical address of its dispatch trace log; [`Vcpu::NONE`] without one.
     pub dispatch_log: AtomicU64,
+    /// How many entries that log holds.
+    pub dispatch_log_entries: AtomicU32,
+    /// How many times it began and ceased to run: even while it runs.
+    pub dispatches: AtomicU32,
     /// See [`attention`].
     pub attention: AtomicU32,
     entry: AtomicU64,
@@ -74,6 +78,8 @@ impl Vcpu {
             vpa: AtomicU64::new(Self::NONE),
             slb_shadow: AtomicU64::new(Self::NONE),
             dispatch_log: AtomicU64::new(Self::NONE),
+            dispatch_log_entries: AtomicU32::new(0),
+            dispatches: AtomicU32::new(1),
             attention: AtomicU32::new(0),
             entry: AtomicU64::new(0),
             argument: AtomicU64::new(0),
@@ -136,6 +142,7 @@ impl Vcpu {
         self.vpa.store(Self::NONE, Relaxed);
         self.slb_shadow.store(Self::NONE, Relaxed);
         self.dispatch_log.store(Self::NONE, Relaxed);
+        self.dispatches.store(1, Relaxed);
         self.attention.store(0, Release);
     }
 }

@@ -5,6 +5,13 @@
 
 pub mod hpt;
 
+pub mod cpu;
+pub mod dispatch;
+pub mod mode;
+pub mod rtas;
+pub mod term;
+pub mod xics;
+
 use crate::{HResult, Lpar, Refusal, Vcpu};
 use papr_abi::HError;
 
@@ -56,6 +63,14 @@ impl Row {
 pub enum After {
     /// Goes on in the guest.
     Return,
+    /// Looks at its attention bits, then goes on.
+    Attend,
+    /// Sets MSR\[EE\], then goes on (H_CEDE after an H_PROD).
+    EnableInterrupts,
+    /// Sets SPRG0, then goes on (H_SET_SPRG0).
+    SetSprg0(u64),
+    /// Waits for a prod, or when MSR\[EE\] is set for an interrupt, then goes on (H_CONFER to itself).
+    AwaitProd,
     /// Sets MSR\[EE\] and waits for an interrupt or a prod, then goes on (H_CEDE).
     Cede,
     /// Gives its time away once, then goes on (H_CONFER).
@@ -137,7 +152,26 @@ pub static HCALLS: &[Entry] = &[
     entry::<hpt::ClearMod>(),
     entry::<hpt::ClearRef>(),
     entry::<hpt::Protect>(),
+    entry::<cpu::SetSprg0>(),
+    entry::<cpu::SetDabr>(),
+    entry::<term::GetTermChar>(),
+    entry::<term::PutTermChar>(),
+    entry::<xics::Eoi>(),
+    entry::<xics::Cppr>(),
+    entry::<xics::Ipi>(),
+    entry::<xics::Ipoll>(),
+    entry::<xics::Xirr>(),
+    entry::<dispatch::RegisterVpa>(),
+    entry::<dispatch::Cede>(),
+    entry::<dispatch::Confer>(),
+    entry::<dispatch::Prod>(),
     entry::<hpt::BulkRemove>(),
+    entry::<cpu::GetCpuCharacteristics>(),
+    entry::<xics::XirrX>(),
+    entry::<cpu::Random>(),
+    entry::<mode::SetMode>(),
+    entry::<dispatch::SignalSysReset>(),
+    entry::<rtas::Rtas>(),
 ];
 
 #[cfg_attr(

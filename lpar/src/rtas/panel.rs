@@ -1,0 +1,144 @@
+//! The operator panel, and events. Source: LoPAR 2.9, "display-character", "event-scan".
+
+use super::{Call, Failure, Inputs, Outputs, Row, RtasResult};
+use crate::hcall::Caller;
+use papr_abi::rtas::Status;
+use spin::Mutex;
+
+/// Characters of a line of the panel.
+const LINE_CHARACTERS: usize = 80;
+
+const LINE_FEED: u8 = 0x0a;
+const FORM_FEED: u8 = 0x0c;
+const CARRIAGE_RETURN: u8 = 0x0d;
+
+/// A partition's operator panel: one line, whose text goes to the log when it ends, so that an
+/// operator can tell the partitions' messages apart.
+#[derive(Debug)]
+pub struct Panel(Mutex<Line>);
+
+#[derive(Debug)]
+struct Line {
+    text: [u8; LINE_CHARACTERS],
+    used: usize,
+}
+
+impl Panel {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Line {
+            text: [0; LINE_CHARACTERS],
+            used: 0,
+        }))
+    }
+
+    pub(crate) fn reset(&self) {
+        self.0.lock().used = 0;
+    }
+
+    /// Takes `character`; calls `show` with the line when that ends it. What goes past the end of a
+    /// line is dropped, and so is what ASCII does not display.
+    fn put(&self, character: u8, show: impl FnOnce(&[u8])) {
+        let mut line = self.0.lock();
+        match character {
+            CARRIAGE_RETURN | LINE_FEED | FORM_FEED => {
+                let text = line.text.get(..line.used).unwrap_or_default();
+                if !text.is_empty() {
+                    show(text);
+                }
+                line.used = 0;
+            }
+            0x20..=0x7e => {
+                let at = line.used;
+                if let Some(place) = line.text.get_mut(at) {
+                    *place = character;
+                    line.used += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `display-character`: shows a character on the partition's operator panel.
+///
+/// Source: LoPAR 2.9, "display-character"; "RTAS Access to Hypervisor Virtualized Resources", R1-11.
+/// Input: the character, its low 8 bits. Carriage return, line feed and form feed end the line. No
+/// failures.
+#[doc(alias = "display-character")]
+#[derive(Debug)]
+pub(super) struct DisplayCharacter {
+    character: u8,
+}
+
+impl Call for DisplayCharacter {
+    const ROW: Row = Row::new(0, "display-character", 1, 1);
+
+    fn decode(&[character, ..]: &Inputs) -> Result<Self, Failure> {
+        Ok(Self {
+            character: character as u8,
+        })
+    }
+
+    fn run(self, caller: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
+        let lpar = caller.lpar;
+        lpar.panel.put(self.character, |line| {
+            log::info!("partition {}: panel: {}", lpar.name, line.escape_ascii());
+        });
+        Ok(Status::Success)
+    }
+}
+
+/// `event-scan`: looks for events that were not reported by an interrupt. There never are any: what
+/// goes wrong in the machine is the hypervisor's to deal with.
+///
+/// Source: LoPAR 2.9, "event-scan". Inputs: event mask, whether it is urgent, buffer and its length,
+/// none looked at. Returns [`Status::Nothing`].
+#[doc(alias = "event-scan")]
+#[derive(Debug)]
+pub(super) struct EventScan;
+
+impl Call for EventScan {
+    const ROW: Row = Row::new(0xf, "event-scan", 4, 1);
+
+    fn decode(_: &Inputs) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn run(self, _: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
+        Ok(Status::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8]) -> Vec<String> {
+        let panel = Panel::new();
+        let mut lines = vec![];
+        for &byte in text {
+            panel.put(byte, |line| {
+                lines.push(String::from_utf8(line.to_vec()).unwrap());
+            });
+        }
+        lines
+    }
+
+    #[test]
+    fn a_line_is_shown_when_it_ends_and_empty_ones_are_not() {
+        assert_eq!(
+            lines(b"Linux ppc64le\r\n#1\r\x0crest"),
+            ["Linux ppc64le", "#1"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_displayed_is_dropped_and_long_lines_are_cut() {
+        assert_eq!(lines(b"a\x1b[2J\x80b\n"), ["a[2Jb"]);
+        let long = [b'x'; 200];
+        assert_eq!(
+            lines(&[&long[..], b"\n"].concat())[0].len(),
+            LINE_CHARACTERS
+        );
+    }
+}

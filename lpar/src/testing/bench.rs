@@ -1,0 +1,549 @@
+//! A ready-made partition with interrupts, a terminal, clocks and PCI functions, all of them fakes
+//! that tests look into.
+
+use super::{FakeCaches, FakeDevices, FakeTlb, RAM_BASE, RAM_BYTES, cells, leak};
+
+use crate::hcall::cpu::CpuSecurity;
+use crate::hcall::{self, After, Args};
+use crate::hpt::Hpt;
+use crate::machine::{
+    CivilTime, Clock, Failed, ForeignIrq, Machine, Presenter, Sources, Terminal, Threads,
+};
+use crate::mmio::Mmio;
+use crate::pci::{
+    BarSpace, Buid, ConfigError, MsiAddress, MsiKind, PciAccess, PciBar, PciFunction,
+    PciFunctionConfig, PciIds,
+};
+use crate::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState};
+use papr_abi::{GuestRealAddr, Irq, Liobn, RealAddr, Server, xics};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, Once};
+
+/// Threads of its two processors.
+pub(crate) const PIRS: [u32; 2] = [0x28, 0x30];
+/// Its functions' host bridges.
+pub(crate) const BUIDS: [Buid; 2] = [Buid(0x8000_0000_2000_0001), Buid(0x8000_0000_2000_0002)];
+/// The level-sensitive source of its first function.
+pub(crate) const LSI: Irq = Irq(0xff8);
+/// Where the messages of its first function begin; it has 16.
+pub(crate) const MSI: Irq = Irq(0x820);
+
+/// A presentation controller: per thread CPPR, MFRR and what is pending.
+#[derive(Debug, Default)]
+pub(crate) struct FakeIcp {
+    threads: Mutex<BTreeMap<u32, IcpThread>>,
+}
+
+#[derive(Debug)]
+struct IcpThread {
+    cppr: u8,
+    mfrr: u8,
+    pending: BTreeSet<(u8, u32)>,
+    ended: Vec<Irq>,
+}
+
+impl Default for IcpThread {
+    fn default() -> Self {
+        Self {
+            cppr: 0,
+            mfrr: 0xff,
+            pending: BTreeSet::new(),
+            ended: vec![],
+        }
+    }
+}
+
+impl IcpThread {
+    fn best(&self) -> Option<(u8, u32)> {
+        let ipi = (self.mfrr, Irq::IPI.0);
+        let best = self.pending.first().copied().unwrap_or(ipi).min(ipi);
+        (best.0 < self.cppr).then_some(best)
+    }
+
+    fn xirr(&self) -> u32 {
+        xics::xirr(self.cppr, Irq(self.best().map_or(0, |(_, irq)| irq)))
+    }
+}
+
+impl FakeIcp {
+    fn with<T>(&self, pir: u32, act: impl FnOnce(&mut IcpThread) -> T) -> T {
+        assert!(PIRS.contains(&pir), "foreign thread {pir:#x}");
+        act(self.threads.lock().unwrap().entry(pir).or_default())
+    }
+    pub(crate) fn present(&self, pir: u32, irq: Irq, priority: u8) {
+        self.with(pir, |t| t.pending.insert((priority, irq.0)));
+    }
+    pub(crate) fn cppr(&self, pir: u32) -> u8 {
+        self.with(pir, |t| t.cppr)
+    }
+    pub(crate) fn mfrr(&self, pir: u32) -> u8 {
+        self.with(pir, |t| t.mfrr)
+    }
+    /// What was ended at `pir` since the last call.
+    pub(crate) fn ended(&self, pir: u32) -> Vec<Irq> {
+        self.with(pir, |t| std::mem::take(&mut t.ended))
+    }
+}
+
+impl Presenter for FakeIcp {
+    fn poll(&self, pir: u32) -> u32 {
+        self.with(pir, |t| t.xirr())
+    }
+    fn accept(&self, pir: u32) -> u32 {
+        self.with(pir, |t| {
+            let xirr = t.xirr();
+            if let Some((priority, irq)) = t.best() {
+                t.cppr = priority;
+                t.pending.remove(&(priority, irq));
+            }
+            xirr
+        })
+    }
+    fn eoi(&self, pir: u32, xirr: u32) {
+        self.with(pir, |t| {
+            t.cppr = xics::cppr(xirr);
+            t.ended.push(xics::source(xirr));
+        });
+    }
+    fn set_cppr(&self, pir: u32, cppr: u8) {
+        self.with(pir, |t| t.cppr = cppr);
+    }
+    fn set_mfrr(&self, pir: u32, mfrr: u8) {
+        self.with(pir, |t| t.mfrr = mfrr);
+    }
+}
+
+/// Sources: where each was sent, which were ended or reset.
+#[derive(Debug, Default)]
+pub(crate) struct FakeSources {
+    targets: Mutex<BTreeMap<u32, (u32, u8)>>,
+    ended: Mutex<Vec<Irq>>,
+    reset: Mutex<Vec<Irq>>,
+    broken: Mutex<bool>,
+}
+
+impl FakeSources {
+    pub(crate) fn target(&self, irq: Irq) -> Option<(u32, u8)> {
+        self.targets.lock().unwrap().get(&irq.0).copied()
+    }
+    pub(crate) fn ended(&self) -> Vec<Irq> {
+        std::mem::take(&mut self.ended.lock().unwrap())
+    }
+    pub(crate) fn was_reset(&self) -> Vec<Irq> {
+        std::mem::take(&mut self.reset.lock().unwrap())
+    }
+    pub(crate) fn break_it(&self) {
+        *self.broken.lock().unwrap() = true;
+    }
+}
+
+/// A source that exists and is somebody else's.
+pub(crate) const FOREIGN: Irq = Irq(0xfff);
+
+impl Sources for FakeSources {
+    fn set_target(&self, irq: Irq, pir: u32, priority: u8) -> Result<(), Failed> {
+        if *self.broken.lock().unwrap() {
+            return Err(Failed);
+        }
+        self.targets.lock().unwrap().insert(irq.0, (pir, priority));
+        Ok(())
+    }
+    fn reset(&self, irq: Irq) {
+        self.targets.lock().unwrap().remove(&irq.0);
+        self.reset.lock().unwrap().push(irq);
+    }
+    fn eoi(&self, irq: Irq) {
+        self.ended.lock().unwrap().push(irq);
+    }
+    fn exists(&self, irq: Irq) -> bool {
+        (0x800..0x1000).contains(&irq.0)
+    }
+}
+
+/// Remembers the foreign interrupts it was handed.
+#[derive(Debug, Default)]
+pub(crate) struct FakeForeign(Mutex<Vec<(Irq, u32)>>);
+
+impl FakeForeign {
+    pub(crate) fn handled(&self) -> Vec<(Irq, u32)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl ForeignIrq for FakeForeign {
+    fn handle(&self, irq: Irq, pir: u32) {
+        self.0.lock().unwrap().push((irq, pir));
+    }
+}
+
+/// A terminal with as much room as it is told.
+#[derive(Debug)]
+pub(crate) struct FakeTerminal {
+    room: Mutex<usize>,
+    output: Mutex<Vec<u8>>,
+    input: Mutex<Vec<u8>>,
+}
+
+impl FakeTerminal {
+    pub(crate) fn set_room(&self, bytes: usize) {
+        *self.room.lock().unwrap() = bytes;
+    }
+    pub(crate) fn output(&self) -> Vec<u8> {
+        std::mem::take(&mut self.output.lock().unwrap())
+    }
+    pub(crate) fn type_in(&self, bytes: &[u8]) {
+        self.input.lock().unwrap().extend(bytes);
+    }
+}
+
+impl Terminal for FakeTerminal {
+    fn put(&self, bytes: &[u8]) -> usize {
+        let mut room = self.room.lock().unwrap();
+        let taken = bytes.len().min(*room);
+        *room -= taken;
+        self.output.lock().unwrap().extend(&bytes[..taken]);
+        taken
+    }
+    fn room(&self) -> usize {
+        *self.room.lock().unwrap()
+    }
+    fn get(&self, to: &mut [u8]) -> usize {
+        let mut input = self.input.lock().unwrap();
+        let taken = to.len().min(input.len());
+        for (to, from) in to.iter_mut().zip(input.drain(..taken)) {
+            *to = from;
+        }
+        taken
+    }
+}
+
+/// Clocks that stand still and random numbers that count.
+#[derive(Debug)]
+pub(crate) struct FakeClock {
+    pub(crate) civil: Mutex<Result<CivilTime, Failed>>,
+    random: Mutex<Result<u64, Failed>>,
+}
+
+impl FakeClock {
+    pub(crate) fn break_random(&self) {
+        *self.random.lock().unwrap() = Err(Failed);
+    }
+}
+
+/// The time base of [`FakeClock`].
+pub(crate) const TIMEBASE: u64 = 0x1234_5678_9abc;
+
+impl Clock for FakeClock {
+    fn timebase(&self) -> u64 {
+        TIMEBASE
+    }
+    fn timebase_hz(&self) -> u64 {
+        512_000_000
+    }
+    fn civil(&self) -> Result<CivilTime, Failed> {
+        *self.civil.lock().unwrap()
+    }
+    fn random(&self) -> Result<u64, Failed> {
+        let mut random = self.random.lock().unwrap();
+        if let Ok(value) = &mut *random {
+            *value = value.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+        }
+        *random
+    }
+}
+
+/// Remembers the threads that were kicked.
+#[derive(Debug, Default)]
+pub(crate) struct FakeThreads(Mutex<Vec<u32>>);
+
+impl FakeThreads {
+    pub(crate) fn kicked(&self) -> Vec<u32> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Threads for FakeThreads {
+    fn kick(&self, pir: u32) {
+        self.0.lock().unwrap().push(pir);
+    }
+}
+
+/// What was last programmed into a [`FakePci`].
+pub(crate) type Programmed = Option<(MsiKind, MsiAddress, Irq, u32)>;
+
+/// Configuration space that remembers.
+#[derive(Debug)]
+pub(crate) struct FakePci {
+    pub(crate) bytes: Mutex<Vec<u8>>,
+    pub(crate) error: Mutex<Option<ConfigError>>,
+    pub(crate) programmed: Mutex<Programmed>,
+}
+
+impl PciAccess for FakePci {
+    fn read(&self, offset: u16, bytes: u8) -> Result<u32, ConfigError> {
+        assert!(offset.is_multiple_of(bytes.into()));
+        if let Some(error) = *self.error.lock().unwrap() {
+            return Err(error);
+        }
+        let space = self.bytes.lock().unwrap();
+        let bytes = &space[offset.into()..][..bytes.into()];
+        Ok(bytes.iter().rev().fold(0, |v, &b| v << 8 | u32::from(b)))
+    }
+    fn write(&self, offset: u16, bytes: u8, value: u32) -> Result<(), ConfigError> {
+        assert!(offset.is_multiple_of(bytes.into()));
+        if let Some(error) = *self.error.lock().unwrap() {
+            return Err(error);
+        }
+        let mut space = self.bytes.lock().unwrap();
+        for (to, from) in space[offset.into()..][..bytes.into()]
+            .iter_mut()
+            .zip(value.to_le_bytes())
+        {
+            *to = from;
+        }
+        Ok(())
+    }
+    fn program_msi(
+        &self,
+        kind: MsiKind,
+        address: MsiAddress,
+        first: Irq,
+        count: u32,
+    ) -> Result<(), Failed> {
+        if self.error.lock().unwrap().is_some() {
+            return Err(Failed);
+        }
+        *self.programmed.lock().unwrap() = Some((kind, address, first, count));
+        Ok(())
+    }
+    fn release_msi(&self) {
+        *self.programmed.lock().unwrap() = None;
+    }
+}
+
+fn fake_pci() -> &'static FakePci {
+    leak(FakePci {
+        bytes: Mutex::new((0..4096).map(|i| (i * 7 >> 3) as u8).collect()),
+        error: Mutex::new(None),
+        programmed: Mutex::new(None),
+    })
+}
+
+/// A partition with two processors, two functions and 1 MiB of memory on a machine of fakes.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) lpar: Lpar,
+    pub(crate) icp: &'static FakeIcp,
+    pub(crate) sources: &'static FakeSources,
+    pub(crate) foreign: &'static FakeForeign,
+    pub(crate) clock: &'static FakeClock,
+    pub(crate) threads: &'static FakeThreads,
+    pub(crate) terminal: &'static FakeTerminal,
+    pub(crate) pci: [&'static FakePci; 2],
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// Makes the bench with the partition's configuration changed by `change`.
+    pub(crate) fn with(change: impl FnOnce(&mut LparConfig)) -> Self {
+        let icp = leak(FakeIcp::default());
+        let sources = leak(FakeSources::default());
+        let foreign = leak(FakeForeign::default());
+        let threads = leak(FakeThreads::default());
+        let clock = leak(FakeClock {
+            civil: Mutex::new(Ok(CivilTime {
+                year: 2026,
+                month: 11,
+                day: 23,
+                hour: 4,
+                minute: 13,
+                second: 56,
+                nanosecond: 7,
+            })),
+            random: Mutex::new(Ok(1)),
+        });
+        let terminal = leak(FakeTerminal {
+            room: Mutex::new(4096),
+            output: Mutex::default(),
+            input: Mutex::default(),
+        });
+        let pci = [fake_pci(), fake_pci()];
+        let mut config = LparConfig {
+            name: "test".into(),
+            lpid: 1,
+            ram: GuestRam::new(cells(RAM_BYTES as usize / 8), RealAddr(RAM_BASE)),
+            hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).unwrap(),
+            mmio: Mmio::new(vec![], RAM_BYTES).unwrap(),
+            vcpus: (0..)
+                .zip(PIRS)
+                .map(|(n, pir)| Vcpu::new(Server(n), pir))
+                .collect(),
+            terminal,
+            machine: Machine {
+                presenter: icp,
+                sources,
+                foreign,
+                tlb: leak(FakeTlb::default()),
+                clock,
+                threads,
+                device_memory: leak(FakeDevices::default()),
+                caches: leak(FakeCaches::default()),
+            },
+            pci: vec![first_function(pci[0]), second_function(pci[1])],
+            nvram_bytes: 8192,
+            security: CpuSecurity::EMULATED,
+        };
+        change(&mut config);
+        let lpar = Lpar::new(config);
+        lpar.vcpus[0].set_state(VcpuState::Running);
+        crate::vpa::dispatched(&lpar, &lpar.vcpus[0]);
+        Self {
+            lpar,
+            icp,
+            sources,
+            foreign,
+            clock,
+            threads,
+            terminal,
+            pci,
+        }
+    }
+
+    pub(crate) fn read(&self, at: u64, bytes: u64) -> u64 {
+        self.lpar.ram.load(GuestRealAddr(at), bytes).unwrap()
+    }
+
+    pub(crate) fn write(&self, at: u64, bytes: u64, value: u64) {
+        self.lpar
+            .ram
+            .store(GuestRealAddr(at), bytes, value)
+            .unwrap();
+    }
+}
+
+/// A network card: MSI and MSI-X, a level-sensitive interrupt, one small 32-bit register space.
+fn first_function(access: &'static FakePci) -> PciFunction {
+    PciFunction::new(PciFunctionConfig {
+        buid: BUIDS[0],
+        location: "phb0/00.0/00.0".into(),
+        ids: PciIds {
+            vendor: 0x8086,
+            device: 0x10d3,
+            class: 0x02_0000,
+            revision: 0,
+            subsystem_vendor: 0x8086,
+            subsystem: 0xa01f,
+        },
+        bars: vec![
+            PciBar {
+                index: 0,
+                bus: 0x8080_0000,
+                real: RealAddr(0x3_ff80_0080_0000),
+                bytes: 0x2_0000,
+                space: BarSpace::Memory32,
+                prefetchable: false,
+            },
+            PciBar {
+                index: 3,
+                bus: 0x8082_0000,
+                real: RealAddr(0x3_ff80_0082_0000),
+                bytes: 0x4000,
+                space: BarSpace::Memory32,
+                prefetchable: false,
+            },
+        ],
+        lsi: Some(LSI),
+        first_msi: MSI,
+        reserved_msis: 16,
+        msi_capability: 1,
+        msix_capability: 5,
+        liobn: Liobn(0x8000_0001),
+        window_start: 0,
+        window_bytes: 0x4000_0000,
+        access,
+    })
+}
+
+/// A disk: MSI alone, 16 of its 64 messages reserved and aligned to 8; a 64-bit register space.
+fn second_function(access: &'static FakePci) -> PciFunction {
+    PciFunction::new(PciFunctionConfig {
+        buid: BUIDS[1],
+        location: "phb1/00.0/00.0".into(),
+        ids: PciIds {
+            vendor: 0x1b36,
+            device: 0x0010,
+            class: 0x01_0802,
+            revision: 2,
+            subsystem_vendor: 0x1af4,
+            subsystem: 0x1100,
+        },
+        bars: vec![PciBar {
+            index: 0,
+            bus: 0x3_d010_0000_0000,
+            real: RealAddr(0x3_d010_0000_0000),
+            bytes: 0x4000,
+            space: BarSpace::Memory64,
+            prefetchable: true,
+        }],
+        lsi: None,
+        first_msi: Irq(0x848),
+        reserved_msis: 16,
+        msi_capability: 64,
+        msix_capability: 0,
+        liobn: Liobn(0x8000_0002),
+        window_start: 0,
+        window_bytes: 0x4000_0000,
+        access,
+    })
+}
+
+/// Makes hcall `token` with `words` in r4 and on, on the first processor; returns r3, r4 and on, and
+/// what comes after.
+pub(crate) fn call(bench: &Bench, token: u64, words: &[u64]) -> (i64, Args, After) {
+    call_on(bench, 0, token, words)
+}
+
+/// As [`call`], on processor `server`.
+pub(crate) fn call_on(
+    bench: &Bench,
+    server: usize,
+    token: u64,
+    words: &[u64],
+) -> (i64, Args, After) {
+    let mut regs = [0; 9];
+    regs[..words.len()].copy_from_slice(words);
+    let vcpu = &bench.lpar.vcpus[server];
+    let (code, after) = hcall::serve(&bench.lpar, vcpu, token, &mut regs);
+    (code, regs, after)
+}
+
+thread_local! {
+    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        LOGGED.with_borrow_mut(|logged| logged.push(line));
+    }
+    fn flush(&self) {}
+}
+
+/// Returns what this test logged since the last call; the first one begins to record.
+pub(crate) fn logged() -> Vec<String> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Logger).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+    LOGGED.take()
+}

@@ -1,0 +1,205 @@
+//! What the hypervisor writes into the areas that a partition registered for a processor: dispatch
+//! counts and the dispatch trace log.
+//!
+//! The count is even while the processor runs and odd while it does not ([`dispatched`],
+//! [`preempted`]). The hypervisor keeps its own and only ever stores it: what the partition writes
+//! there is never read back.
+//!
+//! Source: LoPAR 2.9, "Per Virtual Processor Area", "Dispatch Trace Log Buffer".
+
+use crate::{GuestRam, Lpar, Vcpu};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use papr_abi::{GuestRealAddr, vpa};
+
+/// Why a processor ceased to run; the value is the code in the trace log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Preempt {
+    /// H_CEDE.
+    Cede = 2,
+    /// H_CONFER.
+    Confer = 3,
+}
+
+/// Why a processor runs again; the value is the code in the trace log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dispatch {
+    /// An external interrupt.
+    External = 0,
+    /// Something of the hypervisor's own.
+    Firmware = 1,
+    /// H_PROD.
+    Prod = 2,
+    /// The decrementer.
+    Decrementer = 3,
+    /// Started, or by a system reset.
+    Start = 4,
+}
+
+/// A wait that ended, for the trace log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Why it began.
+    pub preempt: Preempt,
+    /// Why it ended.
+    pub dispatch: Dispatch,
+    /// How long it was, time base ticks.
+    pub ticks: u64,
+    /// Where the processor goes on (SRR0 of its hcall).
+    pub srr0: u64,
+    /// The MSR that it goes on with (SRR1 of its hcall).
+    pub srr1: u64,
+}
+
+/// Notes that `vcpu` runs from now on. For the thread that runs it.
+#[inline]
+pub fn dispatched(lpar: &Lpar, vcpu: &Vcpu) {
+    set_count(lpar, vcpu, |count| count.wrapping_add(1) & !1);
+}
+
+/// Notes that `vcpu` does not run from now on. For the thread that runs it.
+#[inline]
+pub fn preempted(lpar: &Lpar, vcpu: &Vcpu) {
+    set_count(lpar, vcpu, |count| count | 1);
+}
+
+fn set_count(lpar: &Lpar, vcpu: &Vcpu, next: impl Fn(u32) -> u32) {
+    let count = next(vcpu.dispatches.load(Relaxed));
+    // SeqCst: a partition that sees a processor ceded must also see it so in H_CONFER.
+    vcpu.dispatches.store(count, SeqCst);
+    show_count(&lpar.ram, vcpu);
+}
+
+/// Stores the count in the area, if there is one. The dispersion count beside it is always 0: a
+/// dedicated processor never moves.
+pub(crate) fn show_count(ram: &GuestRam, vcpu: &Vcpu) {
+    let area = vcpu.vpa.load(Relaxed);
+    if area == Vcpu::NONE {
+        return;
+    }
+    let both = u64::from(vcpu.dispatches.load(Relaxed)) << 32;
+    // Checked when it was registered.
+    let _ = ram.store(GuestRealAddr(area.wrapping_add(vpa::YIELD_COUNT)), 8, both);
+}
+
+/// Enters `wait` in the trace log of `vcpu`, if it has one and wants such waits in it. For the
+/// thread that runs it.
+#[inline]
+pub fn log_wait(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) {
+    if vcpu.dispatch_log.load(Relaxed) != Vcpu::NONE {
+        // The log is the partition's own memory: when it was registered wrongly, it has no log.
+        let _ = write_log(lpar, vcpu, wait);
+    }
+}
+
+#[cold]
+fn write_log(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) -> Result<(), crate::OutsideRam> {
+    let ram = &lpar.ram;
+    let area = vcpu.vpa.load(Relaxed);
+    let at = |base: u64, offset: u64| GuestRealAddr(base.wrapping_add(offset));
+    let enabled = ram.load(at(area, vpa::DTL_ENABLE), 1)?;
+    let entries = u64::from(vcpu.dispatch_log_entries.load(Relaxed));
+    let index = ram.load(at(area, vpa::DTL_INDEX), 8)?;
+    if enabled & vpa::DTL_VOLUNTARY == 0 || entries == 0 {
+        return Ok(());
+    }
+    let offset = (index % entries).wrapping_mul(vpa::DTL_ENTRY_BYTES);
+    let entry = at(vcpu.dispatch_log.load(Relaxed), offset);
+    let codes = u64::from(wait.dispatch as u8) << 56 | u64::from(wait.preempt as u8) << 48;
+    // Dispatch is immediate, so of the three intervals only the wait itself has a length.
+    let words = [
+        codes | u64::from(vcpu.pir as u16) << 32,
+        wait.ticks.min(u32::MAX.into()),
+        lpar.machine.clock.timebase(),
+        0,
+        wait.srr0,
+        wait.srr1,
+    ];
+    let cells = ram.words(entry, words.len())?;
+    for (cell, word) in cells.iter().zip(words) {
+        cell.store(word);
+    }
+    ram.store(at(area, vpa::DTL_INDEX), 8, index.wrapping_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bench::{Bench, call};
+    use papr_abi::token;
+
+    const AREA: u64 = 0x2000;
+    const LOG: u64 = 0x4000;
+
+    fn with_area() -> Bench {
+        let bench = Bench::new();
+        bench.write(AREA + vpa::SIZE, 2, 640);
+        let words = [1 << 45, 0, AREA];
+        assert_eq!(call(&bench, token::H_REGISTER_VPA, &words).0, 0);
+        bench
+    }
+
+    #[test]
+    fn the_count_is_even_while_running_and_odd_otherwise_and_only_rises() {
+        let bench = with_area();
+        let vcpu = &bench.lpar.vcpus[0];
+        let count = || bench.read(AREA + vpa::YIELD_COUNT, 4);
+        assert_eq!(count() % 2, 0);
+        let before = count();
+        preempted(&bench.lpar, vcpu);
+        assert_eq!(count(), before + 1);
+        preempted(&bench.lpar, vcpu);
+        assert_eq!(count(), before + 1);
+        dispatched(&bench.lpar, vcpu);
+        assert_eq!(count(), before + 2);
+        dispatched(&bench.lpar, vcpu);
+        assert_eq!(count(), before + 2);
+        assert_eq!(bench.read(AREA + vpa::DISPERSION_COUNT, 4), 0);
+    }
+
+    #[test]
+    fn the_count_wraps_and_ignores_what_the_partition_writes() {
+        let bench = with_area();
+        let vcpu = &bench.lpar.vcpus[0];
+        vcpu.dispatches.store(u32::MAX - 1, Relaxed);
+        preempted(&bench.lpar, vcpu);
+        bench.write(AREA + vpa::YIELD_COUNT, 4, 77);
+        dispatched(&bench.lpar, vcpu);
+        assert_eq!(bench.read(AREA + vpa::YIELD_COUNT, 4), 0);
+    }
+
+    #[test]
+    fn waits_are_logged_round_the_buffer_when_the_partition_enabled_it() {
+        let bench = with_area();
+        let vcpu = &bench.lpar.vcpus[0];
+        bench.write(LOG + vpa::SIZE, 4, 2 * 48 + 47);
+        let words = [2 << 45, 0, LOG];
+        assert_eq!(call(&bench, token::H_REGISTER_VPA, &words).0, 0);
+        let wait = Wait {
+            preempt: Preempt::Cede,
+            dispatch: Dispatch::Decrementer,
+            ticks: 5,
+            srr0: 0xaaaa,
+            srr1: 0xbbbb,
+        };
+        log_wait(&bench.lpar, vcpu, &wait);
+        assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 0);
+        bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
+        for round in 0..3 {
+            let wait = Wait {
+                ticks: round,
+                ..wait
+            };
+            log_wait(&bench.lpar, vcpu, &wait);
+        }
+        assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 3);
+        let pir = u64::from(vcpu.pir);
+        assert_eq!(bench.read(LOG, 8), 0x0302_0000_0000_0000 | pir << 32);
+        assert_eq!(bench.read(LOG + 8, 8), 2);
+        assert_eq!(bench.read(LOG + 48 + 8, 8), 1);
+        assert_eq!(bench.read(LOG + 48 + 32, 8), 0xaaaa);
+        assert_eq!(bench.read(LOG + 48 + 40, 8), 0xbbbb);
+        assert_eq!(bench.read(LOG + 96, 8), 0);
+    }
+}
