@@ -38,6 +38,12 @@ boot_entry:
     mulli   %r7, %r6, {cpu_bytes}
     add     %r13, %r13, %r7
     mtspr   {HSPRG0}, %r13
+    # Who has come: the thread that boots assigns work by processor identification.
+    lis     %r7, boot_pirs@ha
+    addi    %r7, %r7, boot_pirs@l
+    sldi    %r8, %r6, 3
+    mfspr   %r0, {PIR}
+    stdx    %r0, %r7, %r8
     cmpldi  %r6, 0
     bne     secondary
 
@@ -104,3 +110,8 @@ boot_ticket:
 .global boot_released
 boot_released:
     .quad   0
+.global boot_pirs
+boot_pirs:
+    .rept {max_threads}
+    .quad   -1
+    .endr

@@ -5,7 +5,10 @@
 
 use core::cell::UnsafeCell;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering::Release};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use ppc64::percpu::{EMERGENCY_BYTES, MAX_THREADS, STACK_BYTES, offset};
 use ppc64::{PerCpu, msr, spr::number};
 
@@ -23,6 +26,7 @@ static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK_BYTES]; MAX_THREADS]))
 
 unsafe extern "C" {
     static boot_released: AtomicU64;
+    static boot_pirs: [AtomicU64; MAX_THREADS];
     /// The image's main function: address of the device tree, the thread's area.
     fn bulkhead_main(fdt: u64, cpu: *const PerCpu) -> !;
     /// What every other thread runs once [`release`] was called: the thread's area.
@@ -39,6 +43,7 @@ core::arch::global_asm!(
     stack_bytes = const STACK_BYTES,
     emergency_bytes = const EMERGENCY_BYTES,
     HSPRG0 = const number::HSPRG0,
+    PIR = const number::PIR,
     INDEX = const offset::INDEX,
     EMERGENCY_SP = const offset::EMERGENCY_SP,
     main = sym bulkhead_main,
@@ -56,6 +61,14 @@ pub fn release() {
     // SAFETY: a doubleword of the image's data that only waiting threads read.
     let released = unsafe { &boot_released };
     released.store(1, Release);
+}
+
+/// Returns the number of the thread with processor identification `pir`, if it has come in.
+#[must_use]
+pub fn thread_index(pir: u32) -> Option<usize> {
+    // SAFETY: words of the image's data that arriving threads write, each its own.
+    let pirs = unsafe { &boot_pirs };
+    pirs.iter().position(|came| came.load(Relaxed) == u64::from(pir))
 }
 
 /// Returns the addresses of thread `index`'s stack, emergency part included.

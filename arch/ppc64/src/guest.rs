@@ -1,9 +1,10 @@
 //! Entering a guest, and leaving it.
 #![expect(unsafe_code, reason = "switches to a guest's registers, in assembly")]
 
-use crate::context::{GuestContext, offset as regs};
+use crate::context::{FpRegs, GuestContext, offset as regs};
 use crate::percpu::{PerCpu, offset as cpu};
-use crate::{msr, mtspr, spr::number};
+use crate::spr::{lpcr, number};
+use crate::{msr, mtspr};
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
@@ -75,13 +76,12 @@ pub unsafe fn select(partition: &Partition) {
     crate::tlb::flush_local();
 }
 
-/// Changes LPCR of the partition that the thread runs.
-///
-/// # Safety
-/// 1. Only interrupt modes (ILE, AIL) differ from what [`select`] set.
-pub unsafe fn set_lpcr(lpcr: u64) {
-    // SAFETY: the duty of this function.
-    unsafe { mtspr!(LPCR, lpcr) };
+/// Takes over the interrupt modes (ILE, AIL) of `partition`, which the thread runs.
+pub fn set_interrupt_modes(partition: &Partition) {
+    const MODES: u64 = lpcr::ILE | 3 << lpcr::AIL_SHIFT;
+    let now = crate::mfspr!(LPCR);
+    // SAFETY: the modes concern interrupts that go to the partition.
+    unsafe { mtspr!(LPCR, (now & !MODES) | (partition.lpcr & MODES)) };
     crate::spr::isync();
 }
 
@@ -110,7 +110,55 @@ pub fn guest_msr(msr: u64) -> u64 {
 /// Sleeps until an interrupt is pending that LPCR lets wake the thread; returns SRR1, whose bits
 /// 42:45 name the cause and 46:47 what was lost. Only external interrupts and the decrementer
 /// wake it surely: the hypervisor decrementer does not under QEMU.
+///
+/// No guest has state in the thread.
 pub fn nap() -> u64 {
     // SAFETY: the thread's own area; the assembly saves and restores all that Rust needs kept.
     unsafe { ppc64_nap(PerCpu::current()) }
+}
+
+/// As [`nap`], in the middle of an hcall: keeps what the guest has in the thread. SRR0 and SRR1
+/// hold the wake-up afterwards; floating point and vectors may be lost.
+pub fn nap_in_hcall() -> u64 {
+    /// SRR1 46:47 holding 1: nothing was lost.
+    const NOTHING_LOST: u64 = 1 << 16;
+    const LOST: u64 = 3 << 16;
+    let (srr0, srr1) = (crate::mfspr!(SRR0), crate::mfspr!(SRR1));
+    let mut fp = FpRegs::ZERO;
+    crate::fp::save(&mut fp);
+    let woken = nap();
+    if woken & LOST != NOTHING_LOST {
+        crate::fp::load(&fp);
+    }
+    set_return(srr0, srr1);
+    woken
+}
+
+/// Sets where the hcall being served returns to, and with which MSR.
+pub fn set_return(pc: u64, msr: u64) {
+    // SAFETY: `rfid` at the end of the hcall cannot gain hypervisor state: it ANDs HV.
+    unsafe { mtspr!(SRR0, pc) };
+    // SAFETY: as above, and HV is cleared.
+    unsafe { mtspr!(SRR1, guest_msr(msr)) };
+}
+
+/// Returns where the hcall being served returns to, and with which MSR.
+#[must_use]
+pub fn hcall_return() -> (u64, u64) {
+    (crate::mfspr!(SRR0), crate::mfspr!(SRR1))
+}
+
+/// Sets the SRR0 and SRR1 that the guest will see.
+pub fn set_guest_srr(srr0: u64, srr1: u64) {
+    // SAFETY: between an interrupt and the return to the guest these are the guest's registers,
+    // except in an hcall, whose handler sets where it returns afterwards.
+    unsafe { mtspr!(SRR0, srr0) };
+    // SAFETY: as above.
+    unsafe { mtspr!(SRR1, srr1) };
+}
+
+/// Sets the guest's SPRG0.
+pub fn set_sprg0(value: u64) {
+    // SAFETY: the hypervisor has no use for the register.
+    unsafe { mtspr!(SPRG0, value) };
 }

@@ -5,6 +5,7 @@
 //! virtual processor's registers; [`guest::enter`] runs it until a handler asks to leave.
 #![no_std]
 
+pub mod cache;
 pub mod context;
 pub mod fp;
 pub mod guest;

@@ -30,7 +30,7 @@ pub fn reset_thread() {
         mtspr!(LPIDR, 0);
         mtspr!(HMEER, 0);
         mtspr!(HDEC, 0x7fff_ffff);
-        mtspr!(LPCR, crate::spr::lpcr::LPES);
+        mtspr!(LPCR, crate::spr::lpcr::LPES | crate::spr::lpcr::WAKE);
     }
     crate::spr::isync();
 }

@@ -125,6 +125,8 @@ pub mod lpcr {
     pub const PECE_DECREMENTER: u64 = 1 << 13;
     /// 51: machine checks and the like end nap.
     pub const PECE_OTHER: u64 = 1 << 12;
+    /// All that ends nap.
+    pub const WAKE: u64 = PECE_EXTERNAL | PECE_DECREMENTER | PECE_OTHER;
     /// 52:54, default prefetch depth, position.
     pub const DPFD_SHIFT: u32 = 9;
     /// 60:61: external interrupts and real mode as for a logical partition.

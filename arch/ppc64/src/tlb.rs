@@ -20,6 +20,12 @@ pub fn complete() {
     unsafe { asm!("eieio", "tlbsync", "ptesync", options(nostack)) }
 }
 
+/// Orders the stores that made a page table entry valid before any later search of the table.
+pub fn publish() {
+    // SAFETY: barrier.
+    unsafe { asm!("ptesync", options(nostack)) }
+}
+
 /// Empties this thread's TLB of the current partition's entries.
 pub fn flush_local() {
     /// Congruence classes of the POWER8 TLB.

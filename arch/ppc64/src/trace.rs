@@ -27,3 +27,13 @@ fn read(at: u64, stack: &Range<u64>) -> Option<u64> {
     // SAFETY: aligned and inside the hypervisor's own memory that `stack` names.
     Some(unsafe { core::ptr::read_volatile(at as *const u64) })
 }
+
+/// Returns the caller's stack pointer.
+#[must_use]
+#[inline(always)]
+pub fn stack_pointer() -> u64 {
+    let sp;
+    // SAFETY: copies a register.
+    unsafe { core::arch::asm!("mr {}, 1", out(reg) sp, options(nostack, nomem)) };
+    sp
+}

@@ -24,8 +24,8 @@ pub struct Ring<const N: usize> {
     bytes: [u8; N],
     first: usize,
     used: usize,
-    /// Whether the last byte taken ended a line.
-    at_line_start: bool,
+    /// Whether a line has begun and not ended. All zero is an empty ring, so that it needs no room in the image.
+    mid_line: bool,
     lost_lines: u32,
 }
 
@@ -37,7 +37,7 @@ impl<const N: usize> Ring<N> {
             bytes: [0; N],
             first: 0,
             used: 0,
-            at_line_start: true,
+            mid_line: false,
             lost_lines: 0,
         }
     }
@@ -80,7 +80,7 @@ impl<const N: usize> Ring<N> {
             self.lost_lines = self.lost_lines.saturating_add(1);
             return;
         }
-        if !self.at_line_start {
+        if self.mid_line {
             self.push(b'\r');
             self.push(b'\n');
         }
@@ -105,12 +105,30 @@ impl<const N: usize> Ring<N> {
         byte
     }
 
+    /// Copies the oldest bytes into `to`, which stay in the ring; returns how many.
+    pub fn peek(&self, to: &mut [u8]) -> usize {
+        let count = to.len().min(self.used);
+        for (offset, slot) in to.iter_mut().take(count).enumerate() {
+            if let Some(&byte) = self.bytes.get((self.first + offset) % N) {
+                *slot = byte;
+            }
+        }
+        count
+    }
+
+    /// Drops the `count` oldest bytes.
+    pub fn discard(&mut self, count: usize) {
+        let count = count.min(self.used);
+        self.first = (self.first + count) % N;
+        self.used -= count;
+    }
+
     fn push(&mut self, byte: u8) {
         let place = (self.first + self.used) % N;
         if let Some(slot) = self.bytes.get_mut(place) {
             *slot = byte;
             self.used += 1;
-            self.at_line_start = byte == b'\n';
+            self.mid_line = byte != b'\n';
         }
     }
 }
@@ -201,6 +219,21 @@ mod tests {
         assert_eq!(ring.put(b"ab"), 1);
         assert_eq!(text(&mut ring), "1234567a");
         assert_eq!(ring.pop(), None);
+    }
+
+    #[test]
+    fn what_was_peeked_stays_until_it_is_discarded() {
+        let mut ring = Ring::<8>::new();
+        ring.put(b"abcdefgh");
+        ring.discard(6);
+        ring.put(b"ijk");
+        let mut some = [0; 4];
+        assert_eq!(ring.peek(&mut some), 4);
+        assert_eq!(&some, b"ghij");
+        ring.discard(2);
+        assert_eq!(text(&mut ring), "ijk");
+        ring.discard(9);
+        assert!(ring.is_empty());
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! What a thread does while its virtual processor has nothing to do, and the tick that comes now and
+//! then when it has.
+
+use crate::stop;
+use crate::thread::Thread;
+use crate::{console, presenter};
+use core::sync::atomic::Ordering::SeqCst;
+use lpar::machine::{Presenter, Threads};
+use lpar::vpa::{self, Dispatch, Preempt, Wait};
+use papr_abi::Irq;
+use ppc64::{guest, power, spr};
+
+/// Ticks of the time base in a millisecond at the 512 MHz of every POWER machine.
+const MILLISECOND: i32 = 512_000;
+/// How often a running guest is interrupted for the console while output waits, and otherwise.
+const TICK_BUSY: i32 = MILLISECOND;
+const TICK: i32 = 10 * MILLISECOND;
+/// Console bytes moved at one go.
+const CONSOLE_BYTES: usize = 256;
+
+/// Makes this thread's tick come.
+pub(crate) fn arm_tick() {
+    power::set_hypervisor_decrementer(TICK as u32);
+}
+
+/// The tick: moves console bytes, comes again.
+pub(crate) fn tick() {
+    let pending = console::service(CONSOLE_BYTES);
+    power::set_hypervisor_decrementer(if pending { TICK_BUSY } else { TICK } as u32);
+}
+
+/// What ends a wait, besides something to attend to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// An interrupt for the guest, or a prod (H_CEDE).
+    InterruptOrProd,
+    /// A prod (H_CONFER to itself with interrupts disabled).
+    Prod,
+}
+
+/// Lets the calling thread's virtual processor, which serves an hcall, wait.
+pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
+    let (lpar, vcpu) = (&thread.partition.lpar, thread.vcpu());
+    let start = spr::timebase();
+    vpa::preempted(lpar, vcpu);
+    // The hcall set `ceded`: whoever prods from now on kicks this thread.
+    let dispatch = loop {
+        if vcpu.prodded.swap(false, SeqCst) {
+            break Dispatch::Prod;
+        }
+        if vcpu.attention.load(SeqCst) != 0 || stop::stopping() {
+            break Dispatch::Firmware;
+        }
+        if until == Until::InterruptOrProd {
+            if power::decrementer() < 0 {
+                break Dispatch::Decrementer;
+            }
+            if interrupted(thread) {
+                break Dispatch::External;
+            }
+        }
+        sleep(thread, Guest::InHcall);
+    };
+    vcpu.ceded.store(false, SeqCst);
+    vpa::dispatched(lpar, vcpu);
+    let (srr0, srr1) = guest::hcall_return();
+    let ticks = spr::timebase().wrapping_sub(start);
+    vpa::log_wait(lpar, vcpu, &Wait { preempt, dispatch, ticks, srr0, srr1 });
+}
+
+/// Whether the guest would be interrupted; a mere kick is consumed.
+fn interrupted(thread: &Thread) -> bool {
+    let vcpu = thread.vcpu();
+    let source = presenter::ICP.poll(vcpu.pir) & 0x00ff_ffff;
+    if source == Irq::IPI.0 && thread.kicked.swap(false, SeqCst) {
+        restore_mfrr(thread);
+        return vcpu.mfrr.load(SeqCst) != 0xff;
+    }
+    source != 0
+}
+
+/// Puts back the MFRR that the guest has set, over a kick's.
+pub(crate) fn restore_mfrr(thread: &Thread) {
+    let vcpu = thread.vcpu();
+    loop {
+        let mfrr = vcpu.mfrr.load(SeqCst);
+        presenter::ICP.set_mfrr(vcpu.pir, mfrr);
+        // A guest IPI that came in between has stored its value first: write that then.
+        if vcpu.mfrr.load(SeqCst) == mfrr {
+            return;
+        }
+    }
+}
+
+/// Sleeps until something happens: an external interrupt, a kick, the guest's decrementer. Moves
+/// console bytes first, and does not sleep long while any wait.
+pub(crate) fn sleep(thread: &Thread, guest: Guest) {
+    let output = console::service(CONSOLE_BYTES);
+    if thread.kicked.swap(false, SeqCst) {
+        restore_mfrr(thread);
+        return;
+    }
+    let limit = if output { TICK_BUSY } else { TICK };
+    let start = spr::timebase();
+    let left = power::decrementer();
+    // A decrementer that has expired would wake the thread at once: it waits for something else.
+    power::set_decrementer(if left < 0 { limit } else { left.min(limit) });
+    match guest {
+        Guest::InHcall => guest::nap_in_hcall(),
+        Guest::None => guest::nap(),
+    };
+    let slept = spr::timebase().wrapping_sub(start);
+    let left = i64::from(left).saturating_sub_unsigned(slept);
+    power::set_decrementer(i32::try_from(left).unwrap_or(i32::MIN));
+}
+
+/// Whether a sleeping thread holds a guest's registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guest {
+    /// It serves an hcall.
+    InHcall,
+    /// It runs none.
+    None,
+}
+
+/// Kicks threads through their MFRR.
+#[derive(Debug)]
+pub(crate) struct Kicker;
+
+/// The priority of a kick: more favoured than anything a guest masks short of everything.
+const KICK_PRIORITY: u8 = 1;
+
+impl Threads for Kicker {
+    fn kick(&self, pir: u32) {
+        if let Some(thread) = crate::thread::by_pir(pir) {
+            thread.kicked.store(true, SeqCst);
+            presenter::ICP.set_mfrr(pir, KICK_PRIORITY);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The machine's memory: a small heap for boot time, and blocks for partitions and bridges.
+#![expect(unsafe_code, reason = "turns real memory into slices and a heap")]
+
+use ioda::BeU64;
+use linked_list_allocator::LockedHeap;
+use realmem::{FreeMemory, NoMemory, Range};
+use spin::Mutex;
+
+/// Bytes of the heap: partitions' descriptions and device trees while they are built.
+const HEAP_BYTES: u64 = 1024 * 1024;
+
+#[global_allocator]
+static HEAP: LockedHeap = LockedHeap::empty();
+static FREE: Mutex<FreeMemory> = Mutex::new(FreeMemory::new());
+
+/// Takes over the machine's memory, and starts the heap.
+///
+/// # Errors
+/// [`NoMemory`] when not even the heap fits.
+pub(crate) fn start(memory: impl Iterator<Item = Range>, reserved: impl Iterator<Item = Range>) -> Result<(), NoMemory> {
+    let mut free = FREE.lock();
+    for range in memory {
+        free.add(range)?;
+    }
+    for range in reserved {
+        free.reserve(range)?;
+    }
+    let heap = free.take(HEAP_BYTES, 4096)?;
+    // SAFETY: the block is memory that nothing else has, and it is taken once.
+    unsafe { HEAP.lock().init(heap as *mut u8, HEAP_BYTES as usize) };
+    Ok(())
+}
+
+/// Takes `bytes` (a multiple of 8) of memory at a multiple of `align`, for good. Its content is
+/// whatever the machine had there.
+///
+/// # Errors
+/// [`NoMemory`] when there is no such block.
+pub(crate) fn take(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), NoMemory> {
+    let start = FREE.lock().take(bytes, align.max(8))?;
+    // SAFETY: memory of the machine that nothing else has, aligned to 8; cells are atomics and any
+    // bits are valid, so others (a guest, a device) may change them at any time.
+    let cells = unsafe { core::slice::from_raw_parts(start as *const BeU64, (bytes >> 3) as usize) };
+    Ok((cells, start))
+}
+
+/// As [`take`], filled with zeroes.
+///
+/// # Errors
+/// [`NoMemory`] when there is no such block.
+pub(crate) fn take_zeroed(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), NoMemory> {
+    let (cells, start) = take(bytes, align)?;
+    for cell in cells {
+        cell.store(0);
+    }
+    Ok((cells, start))
+}
+
+/// Returns the bytes of `range` of the machine's memory, which the caller knows to be filled (the
+/// device tree, the bundle) and reserved.
+pub(crate) fn reserved_bytes(range: Range) -> &'static [u8] {
+    // SAFETY: the caller reserved the range before anything was given out, so nobody writes it.
+    unsafe { core::slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize) }
+}
+
+/// Returns (bytes given out, bytes free, bytes of heap in use).
+pub(crate) fn usage() -> (u64, u64, u64) {
+    let free = FREE.lock();
+    (free.taken(), free.left(), HEAP.lock().used() as u64)
+}

@@ -1,0 +1,345 @@
+//! Partitions of this machine: made from the bundle, started, restarted, ended.
+
+use crate::stop::{self, Reason};
+use crate::{clock, console, devices, guest_image, idle, machine_io, memory, presenter, thread};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bundle::{Bundle, Console};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use lpar::hcall::cpu::CpuSecurity;
+use lpar::hpt::Hpt;
+use lpar::machine::{Machine, Terminal};
+use lpar::mmio::Mmio;
+use lpar::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState, attention};
+use papr_abi::{RealAddr, Server};
+use powernv::MachineInfo;
+use ppc64::spr::{lpcr, timebase};
+use ppc64::{guest, power};
+use spin::Once;
+
+/// Bytes of a partition's non-volatile memory.
+const NVRAM_BYTES: usize = 8 * 1024;
+/// Ticks in a microsecond, for the messages.
+const MICROSECOND: u64 = 512;
+
+/// A partition with what the machine layer needs to run it.
+pub(crate) struct Partition {
+    /// The partition itself.
+    pub(crate) lpar: Lpar,
+    image: bundle::Partition<'static>,
+    real_mode: RealMode,
+    sdr1: u64,
+    /// Set while one of its threads ends or restarts it.
+    ending: AtomicBool,
+}
+
+static PARTITIONS: Once<Vec<Partition>> = Once::new();
+/// How many partitions have not ended for good.
+static LIVING: AtomicU32 = AtomicU32::new(0);
+
+/// The real mode area of a partition: what its processors reach without translation.
+/// Source: Power ISA 2.07, Book III-S 5.7.3.3 (RMOR, LPCR RMLS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RealMode {
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// LPCR field RMLS.
+    selector: u64,
+}
+
+/// All real mode limits, largest first: (bytes, selector).
+const LIMITS: [RealMode; 7] = [
+    RealMode { bytes: 256 << 30, selector: 0 },
+    RealMode { bytes: 16 << 30, selector: 1 },
+    RealMode { bytes: 1 << 30, selector: 2 },
+    RealMode { bytes: 256 << 20, selector: 4 },
+    RealMode { bytes: 128 << 20, selector: 7 },
+    RealMode { bytes: 64 << 20, selector: 3 },
+    RealMode { bytes: 32 << 20, selector: 8 },
+];
+
+impl RealMode {
+    /// Returns the largest that is no larger than the partition, and than what Linux uses on POWER8.
+    fn of(memory_bytes: u64) -> Option<Self> {
+        /// Linux takes no more on POWER8; larger ones would only need larger alignment.
+        const MOST: u64 = 1 << 30;
+        LIMITS.into_iter().find(|limit| limit.bytes <= memory_bytes.min(MOST))
+    }
+}
+
+macro_rules! refuse {
+    ($($message:tt)*) => {{
+        log::error!($($message)*);
+        stop::machine(Reason::BadBundle)
+    }};
+}
+
+/// Makes all partitions of the bundle and starts their first processors; they run once their threads
+/// do. Stops the machine when the bundle is bad or asks for what the machine does not have.
+pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
+    let Some(range) = info.initrd.as_ref() else {
+        refuse!("no bundle: the machine was given no initrd; make one with `cargo xtask bundle` and pass it there")
+    };
+    let bytes = memory::reserved_bytes(crate::probe::range(range));
+    let start = timebase();
+    if let Err(error) = Bundle::check_crc(bytes) {
+        refuse!("bundle: {error}")
+    }
+    let bundle = match Bundle::parse(bytes) {
+        Ok(bundle) => bundle,
+        Err(error) => refuse!("bundle: {error}"),
+    };
+    log::info!(
+        "bundle: {} KiB, {} partition(s), checked in {} us",
+        bundle.total_bytes() / 1024,
+        bundle.partitions().count(),
+        timebase().wrapping_sub(start) / MICROSECOND
+    );
+    let mut pirs = info.threads().map(|thread| thread.pir).filter(|&pir| boot::thread_index(pir).is_some());
+    let have = pirs.clone().count();
+    let wanted: u64 = bundle.partitions().map(|partition| u64::from(partition.cpus)).sum();
+    if wanted > have as u64 {
+        refuse!("bundle: the partitions want {wanted} cpus, the machine has {have}: lower `cpus` or add some")
+    }
+    let mut console_owner: Option<String> = None;
+    let mut partitions = Vec::new();
+    for (index, image) in bundle.partitions().enumerate() {
+        let terminal = terminal(&image, &mut console_owner);
+        partitions.push(make(index as u32 + 1, image, &mut pirs, terminal));
+    }
+    LIVING.store(partitions.len() as u32, SeqCst);
+    let partitions = PARTITIONS.call_once(|| partitions);
+    devices::report();
+    let (taken, free, heap) = memory::usage();
+    let lent: u64 = partitions.iter().map(|partition| partition.lpar.ram.bytes()).sum();
+    log::info!(
+        "memory: {} KiB of the hypervisor's, {} MiB lent to partitions, {} MiB free, {} KiB of heap used",
+        (taken - lent + crate::image_end()) / 1024,
+        lent >> 20,
+        free >> 20,
+        heap / 1024
+    );
+    for partition in partitions {
+        for vcpu in &partition.lpar.vcpus {
+            if let Some(index) = boot::thread_index(vcpu.pir) {
+                thread::assign(index, partition, vcpu.server);
+            }
+        }
+        partition.launch();
+    }
+}
+
+/// The terminal of a partition that has none to show: takes everything, gives nothing.
+struct Nowhere;
+
+impl Terminal for Nowhere {
+    fn put(&self, bytes: &[u8]) -> usize {
+        bytes.len()
+    }
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+    fn get(&self, _: &mut [u8]) -> usize {
+        0
+    }
+}
+
+fn terminal(image: &bundle::Partition<'_>, owner: &mut Option<String>) -> &'static dyn Terminal {
+    match (image.console, &owner) {
+        (Console::None, _) => &Nowhere,
+        (Console::Vty, None) => {
+            *owner = Some(image.name.into());
+            &console::ConsoleTerminal
+        }
+        (Console::Vty, Some(name)) => {
+            log::warn!("partition {}: the console is with {name}: what this one prints is dropped", image.name);
+            &Nowhere
+        }
+    }
+}
+
+/// Makes one partition: memory, page table, devices, processors.
+fn make(
+    lpid: u32,
+    image: bundle::Partition<'static>,
+    pirs: &mut impl Iterator<Item = u32>,
+    terminal: &'static dyn Terminal,
+) -> Partition {
+    let name = image.name;
+    let Some(real_mode) = RealMode::of(image.memory_bytes) else {
+        refuse!("partition {name}: memory: {} MiB is too little: 32 MiB at least", image.memory_bytes >> 20)
+    };
+    let (cells, base) = match memory::take(image.memory_bytes, real_mode.bytes) {
+        Ok(memory) => memory,
+        Err(_) => {
+            let (_, free, _) = memory::usage();
+            refuse!(
+                "partition {name}: memory: the machine has no {} MiB in one piece at a multiple of {} MiB ({} MiB free)",
+                image.memory_bytes >> 20,
+                real_mode.bytes >> 20,
+                free >> 20
+            )
+        }
+    };
+    let ram = GuestRam::new(cells, RealAddr(base));
+    // 1/128 of memory, as LoPAR advises for 4 KiB pages.
+    let hpt_bytes = (image.memory_bytes / 128).next_power_of_two().max(Hpt::MIN_BYTES);
+    let table = memory::take(hpt_bytes, hpt_bytes).ok();
+    let Some((hpt, sdr1)) = table.and_then(|(cells, real)| {
+        let hpt = Hpt::new(cells)?;
+        // SDR1: address of the table, and log2 of its size in units of 2^18.
+        let sdr1 = real | u64::from(hpt.log2_bytes() - 18);
+        Some((hpt, sdr1))
+    }) else {
+        refuse!("partition {name}: memory: no {hpt_bytes} bytes are left for its page table")
+    };
+    let owned = devices::assign(lpid, &image);
+    let mmio = match Mmio::new(owned.mmio, image.memory_bytes) {
+        Ok(mmio) => mmio,
+        Err(error) => refuse!("partition {name}: devices: their registers cannot be given: {error:?}"),
+    };
+    let vcpus = (0..image.cpus).zip(pirs).map(|(server, pir)| Vcpu::new(Server(server), pir)).collect();
+    let lpar = Lpar::new(LparConfig {
+        name: name.into(),
+        lpid,
+        ram,
+        hpt,
+        mmio,
+        vcpus,
+        terminal,
+        machine: machine(),
+        pci: owned.functions,
+        nvram_bytes: NVRAM_BYTES,
+        security: CpuSecurity::CAUTIOUS,
+    });
+    log::info!(
+        "partition {name}: {} MiB at {base:#x}, real mode area {} MiB, page table {} KiB, {} cpu(s)",
+        image.memory_bytes >> 20,
+        real_mode.bytes >> 20,
+        hpt_bytes >> 10,
+        image.cpus
+    );
+    Partition { lpar, image, real_mode, sdr1, ending: AtomicBool::new(false) }
+}
+
+fn machine() -> Machine {
+    Machine {
+        presenter: &presenter::ICP,
+        sources: &devices::SOURCES,
+        foreign: &devices::FOREIGN,
+        tlb: &presenter::TLB,
+        clock: &clock::CLOCK,
+        threads: &idle::Kicker,
+        device_memory: &machine_io::IO,
+        caches: &presenter::CACHES,
+    }
+}
+
+impl Partition {
+    /// Returns the registers that make a thread this partition's.
+    pub(crate) fn registers(&self) -> guest::Partition {
+        let mode = self.lpar.modes.get();
+        let mut lpcr = self.real_mode.selector << lpcr::RMLS_SHIFT
+            | (mode.ail as u64) << lpcr::AIL_SHIFT
+            | 4 << lpcr::DPFD_SHIFT
+            | lpcr::ONL
+            | lpcr::WAKE
+            | lpcr::LPES
+            | lpcr::HDICE;
+        if mode.little_endian {
+            lpcr |= lpcr::ILE;
+        }
+        guest::Partition { lpid: self.lpar.lpid, sdr1: self.sdr1, rmor: self.lpar.ram.base().0, lpcr }
+    }
+
+    /// Scrubs the partition's memory, loads its images, makes its device tree and starts its first
+    /// processor. None of its processors runs.
+    fn launch(&'static self) {
+        let start = timebase();
+        self.lpar.ram.scrub();
+        let scrubbed = timebase();
+        let loaded = guest_image::load(&self.lpar, &self.image, self.real_mode.bytes);
+        let placed = timebase();
+        match loaded {
+            Ok(loaded) => {
+                log::info!(
+                    "partition {}: scrubbed in {} us, {} KiB of images copied and device tree made in {} us",
+                    self.lpar.name,
+                    scrubbed.wrapping_sub(start) / MICROSECOND,
+                    loaded.copied / 1024,
+                    placed.wrapping_sub(scrubbed) / MICROSECOND
+                );
+                log::info!(
+                    "partition {}: device tree at {:#x}, {} bytes",
+                    self.lpar.name,
+                    self.lpar.ram.base().0 + loaded.tree,
+                    loaded.tree_bytes
+                );
+                if let Some(first) = self.lpar.vcpus.first() {
+                    first.start(loaded.entry, loaded.tree);
+                    self.lpar.machine.threads.kick(first.pir);
+                }
+            }
+            Err(error) => refuse!("partition {}: kernel: {error}", self.lpar.name),
+        }
+    }
+
+    /// Stops all processors but `by`, whose thread calls this. Returns whether it is the one to go
+    /// on: another may be ending the partition already.
+    fn halt(&self, by: Server) -> bool {
+        /// Ticks that a processor may take to stop: far more than its tick.
+        const PATIENCE: u64 = 512_000_000;
+        if self.ending.swap(true, SeqCst) {
+            return false;
+        }
+        let others = || self.lpar.vcpus.iter().filter(|vcpu| vcpu.server != by);
+        for vcpu in others() {
+            vcpu.request(attention::LEAVE);
+            self.lpar.machine.threads.kick(vcpu.pir);
+        }
+        let start = timebase();
+        while others().any(|vcpu| vcpu.state() != VcpuState::Stopped) {
+            if timebase().wrapping_sub(start) > PATIENCE {
+                log::error!("partition {}: a processor does not stop", self.lpar.name);
+                stop::machine(Reason::Panic);
+            }
+            power::relax();
+        }
+        true
+    }
+
+    /// Starts the partition anew; its processor `by` asked for it.
+    pub(crate) fn restart(&'static self, by: Server) {
+        if self.halt(by) {
+            log::info!("partition {}: restarts", self.lpar.name);
+            self.clean();
+            self.ending.store(false, SeqCst);
+            self.launch();
+        }
+    }
+
+    /// Ends the partition for good; its processor `by` asked for it. The last one to end stops the
+    /// machine.
+    pub(crate) fn power_off(&self, by: Server) {
+        if self.halt(by) {
+            self.clean();
+            log::info!("partition {}: is off", self.lpar.name);
+            if LIVING.fetch_sub(1, SeqCst) == 1 {
+                stop::machine(Reason::PowerOff);
+            }
+        }
+    }
+
+    /// Takes everything back that the partition set up in the machine.
+    fn clean(&self) {
+        devices::quiesce(&self.lpar);
+        self.lpar.reset();
+        self.lpar.hpt.clear();
+    }
+}
+
+/// Keeps a value for the machine's life.
+pub(crate) fn keep<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}

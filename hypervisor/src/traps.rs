@@ -1,0 +1,138 @@
+//! The handlers of hcalls and of every other interrupt, called by the vectors.
+
+use crate::idle::{self, Until};
+use crate::stop;
+use crate::thread::{self, Leave, Thread};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use lpar::hcall::After;
+use lpar::vpa::Preempt;
+use lpar::{attention, interrupt};
+use papr_abi::HError;
+use ppc64::PerCpu;
+use ppc64::context::Regs;
+use ppc64::percpu::Answer;
+use ppc64::{guest, msr, power};
+
+/// Serves an hcall. See `ppc64::percpu::HcallFn`.
+pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) -> Answer {
+    let Some(thread) = thread::current(cpu) else {
+        return Answer { r3: HError::Hardware.code(), leave: Leave::Stop as u64 };
+    };
+    let vcpu = thread.vcpu();
+    let (r3, after) = lpar::hcall::serve(&thread.partition.lpar, vcpu, token, regs);
+    let leave = if matches!(after, After::Return) && vcpu.attention.load(Relaxed) == 0 {
+        0
+    } else {
+        follow_up(thread, after)
+    };
+    Answer { r3, leave }
+}
+
+/// Does what follows an hcall's answer. Returns what the guest leaves with, or 0.
+#[inline(never)]
+fn follow_up(thread: &Thread, after: After) -> u64 {
+    match after {
+        After::Return | After::Attend => {}
+        After::EnableInterrupts => enable_interrupts(),
+        After::SetSprg0(value) => guest::set_sprg0(value),
+        After::Cede => {
+            enable_interrupts();
+            idle::wait(thread, Preempt::Cede, Until::InterruptOrProd);
+        }
+        After::AwaitProd => {
+            let enabled = guest::hcall_return().1 & msr::EE != 0;
+            let until = if enabled { Until::InterruptOrProd } else { Until::Prod };
+            idle::wait(thread, Preempt::Confer, until);
+        }
+        // There is nobody to give a dedicated thread to: a short pause is all.
+        After::Yield => power::relax(),
+        After::ReloadMode => reload_mode(thread),
+        After::SystemReset => thread.vcpu().request(attention::SYSTEM_RESET),
+        After::StopSelf => return Leave::Stop as u64,
+        After::Restart => return Leave::Restart as u64,
+        After::PowerOff => return Leave::PowerOff as u64,
+    }
+    // An interrupt for the guest needs SRR0 and SRR1, which the hcall returns by: go the long way.
+    if thread.vcpu().attention.load(SeqCst) & attention::SYSTEM_RESET != 0 {
+        return Leave::Again as u64;
+    }
+    attend(thread)
+}
+
+fn enable_interrupts() {
+    let (pc, msr) = guest::hcall_return();
+    guest::set_return(pc, msr | msr::EE);
+}
+
+/// Does what other threads have asked of this one, but for a system reset. Returns what the guest
+/// leaves with, or 0.
+fn attend(thread: &Thread) -> u64 {
+    if stop::stopping() {
+        return Leave::MachineStops as u64;
+    }
+    let asked = thread.vcpu().attention.fetch_and(attention::SYSTEM_RESET, SeqCst);
+    if asked & attention::LEAVE != 0 {
+        return Leave::Stop as u64;
+    }
+    if asked & attention::MODE != 0 {
+        reload_mode(thread);
+    }
+    0
+}
+
+fn reload_mode(thread: &Thread) {
+    guest::set_interrupt_modes(&thread.partition.registers());
+}
+
+/// Makes the guest take an interrupt instead of going on where it was interrupted.
+fn interrupt_guest(thread: &Thread, vector: u64, cause: u64, regs: &mut Regs) {
+    let mode = thread.partition.lpar.modes.get();
+    let taken = interrupt::take(mode, vector, cause, regs.pc, regs.msr);
+    guest::set_guest_srr(taken.srr0, taken.srr1);
+    regs.pc = taken.pc;
+    regs.msr = taken.msr;
+}
+
+/// Handles every interrupt that is no hcall. See `ppc64::percpu::ExceptionFn`.
+pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -> u64 {
+    if regs.msr & msr::HV != 0 {
+        stop::crash(cpu, "interrupt in the hypervisor", vector, regs);
+    }
+    let Some(thread) = thread::current(cpu) else {
+        stop::crash(cpu, "interrupt of nobody", vector, regs);
+    };
+    match vector {
+        // The tick.
+        0x980 => idle::tick(),
+        // A system reset or a machine check that hit the guest is the guest's; it has handlers.
+        0x100 => interrupt_guest(thread, 0x100, regs.msr & interrupt::CAUSE, regs),
+        0x200 => {
+            log::warn!(
+                "partition {}: vcpu {}: machine check at {:#x}, address {:#x}",
+                thread.partition.lpar.name,
+                thread.server.0,
+                regs.pc,
+                ppc64::mfspr!(DAR)
+            );
+            interrupt_guest(thread, 0x200, regs.msr & interrupt::CAUSE, regs);
+        }
+        // sc 1 in problem state is a privileged instruction; SRR0 is behind it.
+        0xc00 => {
+            regs.pc = regs.pc.wrapping_sub(4);
+            interrupt_guest(thread, 0x700, interrupt::PRIVILEGED, regs);
+        }
+        // An instruction that the processor does not know, or a facility that no partition has.
+        0xe40 | 0xf80 => interrupt_guest(thread, 0x700, interrupt::ILLEGAL, regs),
+        // A doorbell has nothing to say yet.
+        0xe80 => {}
+        _ => stop::crash(cpu, "interrupt that a guest cannot cause", vector, regs),
+    }
+    if thread.vcpu().attention.load(Relaxed) == 0 {
+        return 0;
+    }
+    let asked = thread.vcpu().attention.fetch_and(!attention::SYSTEM_RESET, SeqCst);
+    if asked & attention::SYSTEM_RESET != 0 {
+        interrupt_guest(thread, 0x100, 0, regs);
+    }
+    attend(thread)
+}
