@@ -13,13 +13,22 @@ pub(crate) struct Console {
 impl Console {
     /// A console with nothing pending.
     pub(crate) const fn new() -> Self {
-        Self { pending: [0; 16], len: 0 }
+        Self {
+            pending: [0; 16],
+            len: 0,
+        }
     }
     /// Sends what is pending, waiting while the terminal is busy.
     pub(crate) fn flush(&mut self) {
         let chars = u128::from_be_bytes(self.pending);
         if self.len > 0 {
-            while hcall(token::H_PUT_TERM_CHAR, [0, self.len as u64, (chars >> 64) as u64, chars as u64]).status == 1 {}
+            while hcall(
+                token::H_PUT_TERM_CHAR,
+                [0, self.len as u64, (chars >> 64) as u64, chars as u64],
+            )
+            .status
+                == 1
+            {}
         }
         self.len = 0;
     }

@@ -58,7 +58,9 @@ static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK_BYTES]; 2 * MAX_CPUS])
 static AREAS: Areas = Areas(UnsafeCell::new([area(0), area(1), area(2), area(3)]));
 
 const fn area(number: usize) -> PerCpu {
-    let top = (&raw const STACKS).cast::<u8>().wrapping_add((2 * number + 1) * STACK_BYTES);
+    let top = (&raw const STACKS)
+        .cast::<u8>()
+        .wrapping_add((2 * number + 1) * STACK_BYTES);
     PerCpu {
         gpr: [0; 32],
         srr0: 0,
@@ -111,13 +113,22 @@ pub(crate) fn install_vectors() {
     let from = &raw const vector_block;
     let bytes = (&raw const vector_block_end).addr() - from.addr();
     for base in VECTOR_BASES {
-        let to = core::ptr::with_exposed_provenance_mut::<u8>(usize::try_from(base).unwrap_or(0) + 0x100);
+        let to = core::ptr::with_exposed_provenance_mut::<u8>(
+            usize::try_from(base).unwrap_or(0) + 0x100,
+        );
         // SAFETY: real memory below 1 MiB is the payload's own and holds nothing but the vectors;
         // the first 0x100 bytes, which hold no vector, are left out (address 0 is no valid pointer).
         unsafe { core::ptr::copy_nonoverlapping(from.add(0x100), to, bytes - 0x100) };
     }
-    // SAFETY: makes the stores above visible to instruction fetch; QEMU and POWER8 snoop, so one icbi does.
-    unsafe { asm!("sync", "icbi 0, {0}", "sync", "isync", in(reg) from, options(nostack)) };
+    sync_instructions(from.addr() as u64);
+}
+
+/// Makes stores to instructions visible to their fetching. POWER8 snoops, so one `icbi` does.
+pub(crate) fn sync_instructions(address: u64) {
+    // SAFETY: orders and invalidates, and changes nothing.
+    unsafe {
+        asm!("sync", "icbi 0, {0}", "sync", "isync", in(reg_nonzero) address, options(nostack))
+    };
 }
 
 /// First real address past the payload, a multiple of 64 KiB.

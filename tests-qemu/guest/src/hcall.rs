@@ -8,10 +8,16 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 pub(crate) const STATE_DWORDS: usize = 32 + 128;
 
 global_asm!(include_str!("state.S"), state_dwords = const STATE_DWORDS);
+global_asm!(include_str!("bench.S"), h_cede = const papr_abi::token::H_CEDE);
 
 unsafe extern "C" {
     fn state_across_hcall(token: u64, a: u64, b: u64, c: u64, d: u64, state: *mut u64) -> i64;
     fn problem_state_hcall(token: u64, argument: u64, msr: u64) -> i64;
+    fn bench_hcalls(calls: *const [u64; 5], calls_left: u64, rounds: u64);
+    fn bench_nothing(calls: *const [u64; 5], calls_left: u64, rounds: u64);
+    fn bench_cede() -> u64;
+    static bench_vector: u32;
+    static bench_vector_end: u32;
 }
 
 /// What an hcall gave back.
@@ -69,6 +75,42 @@ pub(crate) unsafe fn from_problem_state(token: u64, argument: u64, msr: u64) -> 
     unsafe { problem_state_hcall(token, argument, msr) }
 }
 
+/// Timebase ticks of `rounds` times all of `calls` (token and four arguments each), the loop taken out.
+pub(crate) fn ticks_of(calls: &[[u64; 5]], rounds: u64) -> u64 {
+    let timed = |run: unsafe extern "C" fn(*const [u64; 5], u64, u64)| {
+        let start = crate::cpu::timebase();
+        // SAFETY: the routine reads `calls` and does what they say, as `hcall` does.
+        unsafe { run(calls.as_ptr(), calls.len() as u64, rounds) };
+        crate::cpu::timebase() - start
+    };
+    let busy = timed(bench_hcalls);
+    busy.saturating_sub(timed(bench_nothing))
+}
+
+/// Timebase ticks from an H_CEDE to the first instruction of the interrupt that it lets in, which
+/// must be pending: the vector at 0x500 is replaced for that time.
+pub(crate) fn ticks_of_cede() -> u64 {
+    let (from, end) = (&raw const bench_vector, &raw const bench_vector_end);
+    let words = (end.addr() - from.addr()) / 4;
+    let vector = core::ptr::with_exposed_provenance_mut::<u32>(0x500);
+    let mut kept = [0u32; 16];
+    for (n, slot) in kept.iter_mut().enumerate().take(words) {
+        // SAFETY: the vector's own 0x80 bytes, which are the payload's.
+        *slot = unsafe { vector.add(n).read_volatile() };
+        // SAFETY: as above; no interrupt is open meanwhile.
+        unsafe { vector.add(n).write_volatile(from.add(n).read()) };
+    }
+    crate::cpu::sync_instructions(0x500);
+    // SAFETY: the routine changes volatile registers alone, and leaves MSR[EE] off.
+    let ticks = unsafe { bench_cede() };
+    for (n, word) in kept.iter().enumerate().take(words) {
+        // SAFETY: as above.
+        unsafe { vector.add(n).write_volatile(*word) };
+    }
+    crate::cpu::sync_instructions(0x500);
+    ticks
+}
+
 /// A 4 KiB page that hypervisor and devices may read and write at any time.
 #[repr(C, align(4096))]
 pub(crate) struct Page([AtomicU64; 512]);
@@ -103,13 +145,24 @@ impl Page {
     /// The 32-bit big-endian word `index`, 0 to 1023.
     pub(crate) fn get32(&self, index: usize) -> u32 {
         let pair = self.get(index / 2);
-        if index.is_multiple_of(2) { (pair >> 32) as u32 } else { pair as u32 }
+        if index.is_multiple_of(2) {
+            (pair >> 32) as u32
+        } else {
+            pair as u32
+        }
     }
     /// Sets the 32-bit big-endian word `index`.
     pub(crate) fn set32(&self, index: usize, value: u32) {
         let pair = self.get(index / 2);
         let value = u64::from(value);
-        self.set(index / 2, if index.is_multiple_of(2) { pair & 0xffff_ffff | value << 32 } else { pair & !0xffff_ffff | value });
+        self.set(
+            index / 2,
+            if index.is_multiple_of(2) {
+                pair & 0xffff_ffff | value << 32
+            } else {
+                pair & !0xffff_ffff | value
+            },
+        );
     }
 }
 

@@ -9,12 +9,15 @@
 #![no_std]
 #![no_main]
 
+mod bench;
 mod cases;
 mod console;
 mod cpu;
+mod endings;
 mod hcall;
 mod mmu;
 mod options;
+mod pci;
 mod rtas;
 mod smp;
 mod suite;
@@ -31,9 +34,17 @@ use tree::Platform;
 extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
     cpu::install_vectors();
     cpu::set_dec(cpu::DEC_FAR);
-    println!("guest-test: entered with r3 0x{:x} r4 0x{:x} r5 0x{:x} msr 0x{:x}", tree.addr(), initrd, open_firmware, cpu::msr());
+    println!(
+        "guest-test: entered with r3 0x{:x} r4 0x{:x} r5 0x{:x} msr 0x{:x}",
+        tree.addr(),
+        initrd,
+        open_firmware,
+        cpu::msr()
+    );
     if open_firmware != 0 {
-        println!("guest-test: entered through Open Firmware (r5 != 0); it takes a flat device tree (r5 = 0). Stopped.");
+        println!(
+            "guest-test: entered through Open Firmware (r5 != 0); it takes a flat device tree (r5 = 0). Stopped."
+        );
         loop {}
     }
     // SAFETY: r5 = 0 promises a flattened device tree in r3.
@@ -54,7 +65,10 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Test | Mode::Pseries => {
             suite::run(&platform, cases::TABLES);
         }
-        _ => {}
+        Mode::Bench => bench::run(&platform),
+        Mode::Reboot => endings::reboot(&platform),
+        Mode::OsTerm => endings::os_term(&platform),
+        Mode::Echo => endings::echo(),
     }
     power_off()
 }

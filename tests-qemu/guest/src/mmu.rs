@@ -17,7 +17,12 @@ const VSID: u64 = 0x1_2340;
 /// Where the image is linked.
 const IMAGE: u64 = 0x40_0000;
 /// Base page of a segment, as an SLB entry tells it.
-const SEGMENTS: [(u64, Base); 4] = [(0, Base::K4), (2, Base::K64), (3, Base::K4), (0xc_0000_0000, Base::K4)];
+const SEGMENTS: [(u64, Base); 4] = [
+    (0, Base::K4),
+    (2, Base::K64),
+    (3, Base::K4),
+    (0xc_0000_0000, Base::K4),
+];
 
 /// Base page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,10 @@ pub(crate) fn map(platform: &Platform, ea: u64, base: Base, low: u64) -> Result<
     let shift = if base == Base::K64 { 16 } else { 12 };
     let hash = segment_number(ea) ^ (ea & 0xfff_ffff) >> shift;
     let group = (hash & (platform.ptegs - 1)) * 8;
-    Ok(ok("H_ENTER", hcall(token::H_ENTER, [0, group, high(ea, base), low]))?[0])
+    Ok(ok(
+        "H_ENTER",
+        hcall(token::H_ENTER, [0, group, high(ea, base), low]),
+    )?[0])
 }
 
 /// Removes entry `index`.
@@ -62,21 +70,38 @@ pub(crate) fn unmap(index: u64) -> Outcome {
 
 /// Runs `act` with MSR[IR] and MSR[DR] on. It must not reach what lies outside the payload, the
 /// device tree among it.
-pub(crate) fn translated<T>(platform: &Platform, act: impl FnOnce() -> Result<T, Fail>) -> Result<T, Fail> {
+pub(crate) fn translated<T>(
+    platform: &Platform,
+    act: impl FnOnce() -> Result<T, Fail>,
+) -> Result<T, Fail> {
     let mut entries = [0u64; 512];
     let mut count = 0;
     let mut outcome = Ok(());
     // The vectors as AIL 2 and AIL 3 find them, then the payload.
-    let vectors = [(0x1_8000, 0x1_8000), (0x1_9000, 0x1_9000), (0xc << 60 | 0x4000, 0x4000), (0xc << 60 | 0x5000, 0x5000)];
-    let image = (IMAGE..cpu::image_end()).step_by(0x1000).map(|real| (real, real));
+    let vectors = [
+        (0x1_8000, 0x1_8000),
+        (0x1_9000, 0x1_9000),
+        (0xc << 60 | 0x4000, 0x4000),
+        (0xc << 60 | 0x5000, 0x5000),
+    ];
+    let image = (IMAGE..cpu::image_end())
+        .step_by(0x1000)
+        .map(|real| (real, real));
     for (ea, real) in vectors.into_iter().chain(image) {
-        match (entries.get_mut(count), map(platform, ea, Base::K4, real | r::R | r::C | r::M | 2)) {
+        match (
+            entries.get_mut(count),
+            map(platform, ea, Base::K4, real | r::R | r::C | r::M | 2),
+        ) {
             (Some(slot), Ok(index)) => {
                 *slot = index;
                 count += 1;
             }
             (_, Err(fail)) => outcome = Err(fail),
-            (None, Ok(_)) => outcome = Err(Fail::Because("the payload is larger than the list of its pages")),
+            (None, Ok(_)) => {
+                outcome = Err(Fail::Because(
+                    "the payload is larger than the list of its pages",
+                ))
+            }
         }
     }
     let outcome = outcome.and_then(|()| {
@@ -134,5 +159,7 @@ pub(crate) fn store(ea: u64, value: u64) {
 /// Calls the code at effective address `ea`.
 pub(crate) fn call(ea: u64) {
     // SAFETY: the caller put a `blr` there, or fetching faults and the trap handler returns here.
-    unsafe { asm!("mtctr {0}", "bctrl", in(reg) ea, lateout("ctr") _, lateout("lr") _, options(nostack)) };
+    unsafe {
+        asm!("mtctr {0}", "bctrl", in(reg) ea, lateout("ctr") _, lateout("lr") _, options(nostack))
+    };
 }

@@ -30,7 +30,12 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the words it knows; the others are left alone.
     pub(crate) fn parse(line: &'static str) -> Self {
-        let value = |key: &str| line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)).unwrap_or("");
+        let value = |key: &str| {
+            line.split_whitespace()
+                .rev()
+                .find_map(|word| word.strip_prefix(key))
+                .unwrap_or("")
+        };
         let mode = match value("mode=") {
             "pseries" => Mode::Pseries,
             "bench" => Mode::Bench,
@@ -39,11 +44,18 @@ impl Options {
             "echo" => Mode::Echo,
             _ => Mode::Test,
         };
-        Self { only: value("only="), skip: value("skip="), mode }
+        Self {
+            only: value("only="),
+            skip: value("skip="),
+            mode,
+        }
     }
     /// Whether `case` is to be run.
     pub(crate) fn chooses(&self, case: &Case) -> bool {
-        let left_out = self.skip.split(',').any(|prefix| !prefix.is_empty() && case.name.starts_with(prefix));
+        let left_out = self
+            .skip
+            .split(',')
+            .any(|prefix| !prefix.is_empty() && case.name.starts_with(prefix));
         let lacking = case.beyond_qemu != 0 && self.mode == Mode::Pseries;
         case.name.starts_with(self.only) && !left_out && !lacking
     }

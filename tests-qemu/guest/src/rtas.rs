@@ -12,9 +12,7 @@ static POWER_OFF: AtomicU32 = AtomicU32::new(0);
 /// What a call gave back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reply {
-    /// Status of the hcall itself.
-    pub(crate) hcall: i64,
-    /// `rets[0]`.
+    /// `rets[0]`; what the hcall itself answered when it refused.
     pub(crate) status: i64,
     /// `rets[1]` and on.
     pub(crate) out: [u32; 8],
@@ -30,16 +28,23 @@ pub(crate) fn call(token: u32, args: &[u32], returns: u32) -> Reply {
     }
     let answer = hcall(token::H_RTAS, [block.real()]);
     let rets = 3 + args.len();
+    let word = block.get32(rets);
+    let untouched = answer.status != 0 && word == 0xa5a5_a5a5;
     Reply {
-        hcall: answer.status,
-        status: i64::from(block.get32(rets).cast_signed()),
+        status: if untouched {
+            answer.status
+        } else {
+            i64::from(word.cast_signed())
+        },
         out: core::array::from_fn(|n| block.get32(rets + 1 + n)),
     }
 }
 
 /// Calls the RTAS function `name`; `None` when the tree does not offer it.
 pub(crate) fn named(platform: &Platform, name: &str, args: &[u32], returns: u32) -> Option<Reply> {
-    platform.rtas_token(name).map(|token| call(token, args, returns))
+    platform
+        .rtas_token(name)
+        .map(|token| call(token, args, returns))
 }
 
 /// Keeps the power-off token, for [`power_off`] is called where no platform is at hand.

@@ -46,7 +46,12 @@ static MAILBOXES: [Mailbox; MAX_CPUS] = [const {
 
 /// The state of processor `cpu` as query-cpu-stopped-state tells it: 0 stopped, 1 stopping, 2 running.
 pub(crate) fn state(platform: &Platform, cpu: usize) -> Option<u32> {
-    let reply = rtas::named(platform, "query-cpu-stopped-state", &[*platform.servers.get(cpu)?], 2)?;
+    let reply = rtas::named(
+        platform,
+        "query-cpu-stopped-state",
+        &[*platform.servers.get(cpu)?],
+        2,
+    )?;
     (reply.status == 0).then_some(reply.out[0])
 }
 
@@ -56,12 +61,22 @@ pub(crate) fn start(platform: &Platform, cpu: usize) -> Outcome {
         return Err(Fail::Skip("one processor only"));
     }
     let mailbox = &MAILBOXES[cpu % MAX_CPUS];
-    mailbox.server.store(u64::from(platform.servers[cpu]), SeqCst);
-    mailbox.stop_self.store(u64::from(platform.rtas_token("stop-self").unwrap_or(0)), SeqCst);
+    mailbox
+        .server
+        .store(u64::from(platform.servers[cpu]), SeqCst);
+    mailbox.stop_self.store(
+        u64::from(platform.rtas_token("stop-self").unwrap_or(0)),
+        SeqCst,
+    );
     let before = mailbox.done.load(SeqCst);
     mailbox.order.store(Order::Wait as u64, SeqCst);
     let (entry, r3) = cpu::secondary_start(cpu);
-    let reply = rtas::named(platform, "start-cpu", &[platform.servers[cpu], entry as u32, r3 as u32], 1);
+    let reply = rtas::named(
+        platform,
+        "start-cpu",
+        &[platform.servers[cpu], entry as u32, r3 as u32],
+        1,
+    );
     status("start-cpu", reply.map_or(-3, |reply| reply.status), 0)?;
     wait(cpu, before, "the processor started")
 }
@@ -128,10 +143,14 @@ pub(crate) extern "C" fn secondary_main() -> ! {
                 while cpu::msr() & MSR_EE != 0 && cpu::timebase() - start < 5000 * TICKS_PER_MS {}
             });
         } else if order == Order::Cede as u64 {
-            take(mailbox, || { let _ = hcall(token::H_CEDE, []); });
+            take(mailbox, || {
+                let _ = hcall(token::H_CEDE, []);
+            });
         } else if order == Order::CedeForEver as u64 {
             loop {
-                take(mailbox, || { let _ = hcall(token::H_CEDE, []); });
+                take(mailbox, || {
+                    let _ = hcall(token::H_CEDE, []);
+                });
             }
         }
     }

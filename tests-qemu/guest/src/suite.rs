@@ -10,9 +10,17 @@ pub(crate) enum Fail {
     /// The platform offers nothing to try it on; not a failure.
     Skip(&'static str),
     /// A number differs from what it should be.
-    Differs { what: &'static str, got: u64, want: u64 },
+    Differs {
+        what: &'static str,
+        got: u64,
+        want: u64,
+    },
     /// A status differs from what it should be.
-    Status { what: &'static str, got: i64, want: i64 },
+    Status {
+        what: &'static str,
+        got: i64,
+        want: i64,
+    },
     /// Something else.
     Because(&'static str),
 }
@@ -41,7 +49,11 @@ pub(crate) use cases;
 
 /// Checks that two numbers are the same.
 pub(crate) fn same(what: &'static str, got: u64, want: u64) -> Outcome {
-    if got == want { Ok(()) } else { Err(Fail::Differs { what, got, want }) }
+    if got == want {
+        Ok(())
+    } else {
+        Err(Fail::Differs { what, got, want })
+    }
 }
 /// Checks that something holds.
 pub(crate) fn holds(what: &'static str, truth: Option<()>) -> Outcome {
@@ -49,7 +61,15 @@ pub(crate) fn holds(what: &'static str, truth: Option<()>) -> Outcome {
 }
 /// Checks that an hcall succeeded, and gives its outputs.
 pub(crate) fn ok(what: &'static str, answer: Answer) -> Result<[u64; 9], Fail> {
-    if answer.status == 0 { Ok(answer.out) } else { Err(Fail::Status { what, got: answer.status, want: 0 }) }
+    if answer.status == 0 {
+        Ok(answer.out)
+    } else {
+        Err(Fail::Status {
+            what,
+            got: answer.status,
+            want: 0,
+        })
+    }
 }
 /// Checks that an hcall was refused with exactly `error`.
 pub(crate) fn refused(what: &'static str, answer: Answer, error: HError) -> Outcome {
@@ -57,13 +77,22 @@ pub(crate) fn refused(what: &'static str, answer: Answer, error: HError) -> Outc
 }
 /// Checks a status word.
 pub(crate) fn status(what: &'static str, got: i64, want: i64) -> Outcome {
-    if got == want { Ok(()) } else { Err(Fail::Status { what, got, want }) }
+    if got == want {
+        Ok(())
+    } else {
+        Err(Fail::Status { what, got, want })
+    }
 }
 
 /// Runs every case of `tables` that the command line chose; prints the summary; gives the number of failures.
 pub(crate) fn run(platform: &Platform, tables: &[&[Case]]) -> u64 {
     let (mut passed, mut failed) = (0u64, 0u64);
-    for case in tables.iter().copied().flatten().filter(|case| platform.options.chooses(case)) {
+    for case in tables
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|case| platform.options.chooses(case))
+    {
         print!("test {} ... ", case.name);
         let outcome = (case.run)(platform);
         match outcome {
@@ -76,8 +105,12 @@ pub(crate) fn run(platform: &Platform, tables: &[&[Case]]) -> u64 {
                 println!("skipped: {}", why);
                 continue;
             }
-            Err(Fail::Differs { what, got, want }) => println!("FAILED: {}: got 0x{:x}, want 0x{:x}", what, got, want),
-            Err(Fail::Status { what, got, want }) => println!("FAILED: {}: got {}, want {}", what, got, want),
+            Err(Fail::Differs { what, got, want }) => {
+                println!("FAILED: {}: got 0x{:x}, want 0x{:x}", what, got, want)
+            }
+            Err(Fail::Status { what, got, want }) => {
+                println!("FAILED: {}: got {}, want {}", what, got, want)
+            }
             Err(Fail::Because(why)) => println!("FAILED: {}", why),
         }
         failed += 1;

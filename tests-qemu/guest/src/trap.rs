@@ -22,8 +22,13 @@ struct Log {
     count: AtomicU64,
     last: [AtomicU64; 6],
 }
-static LOGS: [Log; MAX_CPUS] =
-    [const { Log { armed: AtomicU64::new(0), count: AtomicU64::new(0), last: [const { AtomicU64::new(0) }; 6] } }; MAX_CPUS];
+static LOGS: [Log; MAX_CPUS] = [const {
+    Log {
+        armed: AtomicU64::new(0),
+        count: AtomicU64::new(0),
+        last: [const { AtomicU64::new(0) }; 6],
+    }
+}; MAX_CPUS];
 
 /// Runs `act` with interrupts expected; gives how many came and what the last one was.
 ///
@@ -37,7 +42,17 @@ pub(crate) fn expecting(act: impl FnOnce()) -> (u64, Trap) {
     act();
     log.armed.store(0, SeqCst);
     let [vector, srr0, srr1, dar, dsisr, msr] = core::array::from_fn(|i| log.last[i].load(SeqCst));
-    (log.count.load(SeqCst), Trap { vector, srr0, srr1, dar, dsisr, msr })
+    (
+        log.count.load(SeqCst),
+        Trap {
+            vector,
+            srr0,
+            srr1,
+            dar,
+            dsisr,
+            msr,
+        },
+    )
 }
 
 /// Called by the vectors on a stack of their own.
@@ -46,7 +61,14 @@ pub(crate) extern "C" fn trap(area: &mut PerCpu) {
     if log.armed.load(SeqCst) == 0 {
         fatal(area);
     }
-    let words = [area.vector, area.srr0, area.srr1, area.dar, area.dsisr, area.msr];
+    let words = [
+        area.vector,
+        area.srr0,
+        area.srr1,
+        area.dar,
+        area.dsisr,
+        area.msr,
+    ];
     for (slot, word) in log.last.iter().zip(words) {
         slot.store(word, SeqCst);
     }
@@ -72,7 +94,14 @@ fn fatal(area: &PerCpu) -> ! {
         area.number, area.vector, area.srr0, area.srr1, area.dar, area.dsisr, area.lr, area.msr
     );
     for (n, row) in area.gpr.chunks(4).enumerate() {
-        println!("  r{:<2} {:016x} {:016x} {:016x} {:016x}", 4 * n, row[0], row[1], row[2], row[3]);
+        println!(
+            "  r{:<2} {:016x} {:016x} {:016x} {:016x}",
+            4 * n,
+            row[0],
+            row[1],
+            row[2],
+            row[3]
+        );
     }
     crate::power_off()
 }

@@ -40,9 +40,8 @@ pub(crate) struct Function {
     pub(crate) config_addr: u32,
     /// Vendor in the upper half, device in the lower.
     pub(crate) id: u32,
-    /// `ibm,req#msi` and `ibm,req#msi-x`.
+    /// `ibm,req#msi`: the most messages that may be asked for.
     pub(crate) msis: u32,
-    pub(crate) msixs: u32,
 }
 
 /// What the cases need to know of the platform.
@@ -66,15 +65,25 @@ pub(crate) struct Platform {
 }
 
 fn cells(node: &TreeNode, name: &str) -> impl Iterator<Item = u32> + Clone + use<> {
-    let bytes: &'static [u8] = node.raw_property(name).map_or(&[], |property| property.value);
-    bytes.as_chunks::<4>().0.iter().map(|cell| u32::from_be_bytes(*cell))
+    let bytes: &'static [u8] = node
+        .raw_property(name)
+        .map_or(&[], |property| property.value);
+    bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|cell| u32::from_be_bytes(*cell))
 }
 fn cell(node: &TreeNode, name: &str) -> Option<u32> {
     cells(node, name).next()
 }
 fn text(node: &TreeNode, name: &str) -> &'static str {
-    let bytes: &'static [u8] = node.raw_property(name).map_or(&[], |property| property.value);
-    core::str::from_utf8(bytes).unwrap_or("").trim_end_matches('\0')
+    let bytes: &'static [u8] = node
+        .raw_property(name)
+        .map_or(&[], |property| property.value);
+    core::str::from_utf8(bytes)
+        .unwrap_or("")
+        .trim_end_matches('\0')
 }
 fn wide(mut cells: impl Iterator<Item = u32>) -> u64 {
     let high = cells.next().unwrap_or(0);
@@ -95,7 +104,10 @@ impl Platform {
         let fdt = Fdt::new_unaligned(blob).ok()?;
         let root = fdt.find_node("/")?;
         let mut this = Self {
-            options: Options::parse(fdt.find_node("/chosen").map_or("", |chosen| text(&chosen, "bootargs"))),
+            options: Options::parse(
+                fdt.find_node("/chosen")
+                    .map_or("", |chosen| text(&chosen, "bootargs")),
+            ),
             memory_end: 0,
             ptegs: 0,
             servers: [0; MAX_CPUS],
@@ -118,7 +130,12 @@ impl Platform {
                 _ => {}
             }
         }
-        for node in fdt.find_node("/cpus")?.children().iter().filter(|node| text(node, "device_type") == "cpu") {
+        for node in fdt
+            .find_node("/cpus")?
+            .children()
+            .iter()
+            .filter(|node| text(node, "device_type") == "cpu")
+        {
             let shift = cells(&node, "ibm,pft-size").nth(1).unwrap_or(0);
             this.ptegs = 1u64.checked_shl(shift.saturating_sub(7))?;
             for server in cells(&node, "ibm,ppc-interrupt-server#s").take(MAX_CPUS - this.cpus) {
@@ -126,7 +143,11 @@ impl Platform {
                 this.cpus += 1;
             }
         }
-        for node in fdt.find_node("/vdevice").into_iter().flat_map(|bus| bus.children().iter()) {
+        for node in fdt
+            .find_node("/vdevice")
+            .into_iter()
+            .flat_map(|bus| bus.children().iter())
+        {
             if text(&node, "device_type") == "serial" {
                 this.vty = cell(&node, "reg").unwrap_or(0);
                 this.vty_irq = cell(&node, "interrupts");
@@ -151,7 +172,11 @@ impl Platform {
         for n in 0..ranges.clone().count() / 7 {
             let range = ranges.clone().skip(7 * n);
             if range.clone().next().unwrap_or(0) & 0x0300_0000 == 0x0200_0000 {
-                bridge.mem32 = (wide(range.clone().skip(1)), wide(range.clone().skip(3)), wide(range.skip(5)));
+                bridge.mem32 = (
+                    wide(range.clone().skip(1)),
+                    wide(range.clone().skip(3)),
+                    wide(range.skip(5)),
+                );
             }
         }
         if let Some(slot) = self.bridges.get_mut(self.bridge_count) {
@@ -163,18 +188,21 @@ impl Platform {
 
     fn read_functions(&mut self, bus: &TreeNode, bridge: Bridge, depth: u32) {
         for node in bus.children().iter() {
-            let id = cell(&node, "vendor-id").unwrap_or(0) << 16 | cell(&node, "device-id").unwrap_or(0);
+            let id =
+                cell(&node, "vendor-id").unwrap_or(0) << 16 | cell(&node, "device-id").unwrap_or(0);
             if text(&node, "device_type") == "pci" {
                 if depth > 0 {
                     self.read_functions(&node, bridge, depth - 1);
                 }
-            } else if let (Some(slot), Some(reg)) = (self.functions.get_mut(self.function_count), cell(&node, "reg")) {
+            } else if let (Some(slot), Some(reg)) = (
+                self.functions.get_mut(self.function_count),
+                cell(&node, "reg"),
+            ) {
                 *slot = Function {
                     bridge,
                     config_addr: reg & 0x00ff_ff00,
                     id,
                     msis: cell(&node, "ibm,req#msi").unwrap_or(0),
-                    msixs: cell(&node, "ibm,req#msi-x").unwrap_or(0),
                 };
                 self.function_count += 1;
             }

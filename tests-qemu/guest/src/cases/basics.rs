@@ -29,10 +29,23 @@ fn entered_in_real_mode_big_endian(_: &Platform) -> Outcome {
 
 fn unknown_tokens_are_h_function(_: &Platform) -> Outcome {
     // Below, between and above the known ones, odd ones, and known ones with bits set above them.
-    let none = [0, 1, 2, 3, 5, 0x06, 0x2a8, 0x398, 0xf004, 0xf080, 0xefff, 0xffff, 0x1_0000];
-    let wide = [0x1_0000_0008, 0x8000_0000_0000_0004, 0x1_0000_f000, u64::MAX, u64::MAX - 3, i64::MIN.cast_unsigned()];
+    let none = [
+        0, 1, 2, 3, 5, 0x06, 0x2a8, 0x398, 0xf004, 0xf080, 0xefff, 0xffff, 0x1_0000,
+    ];
+    let wide = [
+        0x1_0000_0008,
+        0x8000_0000_0000_0004,
+        0x1_0000_f000,
+        u64::MAX,
+        u64::MAX - 3,
+        i64::MIN.cast_unsigned(),
+    ];
     for token in none.into_iter().chain(wide) {
-        refused("an unknown token", hcall(token, [1, 2, 3]), HError::Function)?;
+        refused(
+            "an unknown token",
+            hcall(token, [1, 2, 3]),
+            HError::Function,
+        )?;
     }
     Ok(())
 }
@@ -49,19 +62,36 @@ fn set_dabr_is_no_privilege_matter(_: &Platform) -> Outcome {
     // POWER8 has no DABR: success and H_HARDWARE are both in use; clients look for H_PRIVILEGE.
     let status = hcall(token::H_SET_DABR, [0]).status;
     let fine = [0, HError::Hardware.code(), HError::ReservedDabr.code()].contains(&status);
-    holds("H_SET_DABR answers 0, H_HARDWARE or H_RESERVED_DABR", fine.then_some(()))
+    holds(
+        "H_SET_DABR answers 0, H_HARDWARE or H_RESERVED_DABR",
+        fine.then_some(()),
+    )
 }
 
 fn cpu_characteristics_are_told(_: &Platform) -> Outcome {
-    ok("H_GET_CPU_CHARACTERISTICS", hcall(token::H_GET_CPU_CHARACTERISTICS, [])).map(drop)
+    ok(
+        "H_GET_CPU_CHARACTERISTICS",
+        hcall(token::H_GET_CPU_CHARACTERISTICS, []),
+    )
+    .map(drop)
 }
 
 const ZERO: u64 = 1 << (63 - 48);
 const COPY: u64 = 1 << (63 - 49);
 
 fn page_init_zeroes_and_copies(_: &Platform) -> Outcome {
-    let init = |flags| hcall(token::H_PAGE_INIT, [flags, PAGES[1].real(), PAGES[2].real()]);
-    for (flags, want) in [(0, 0x1111), (ZERO, 0), (COPY, 0x2222), (ZERO | COPY, 0x2222)] {
+    let init = |flags| {
+        hcall(
+            token::H_PAGE_INIT,
+            [flags, PAGES[1].real(), PAGES[2].real()],
+        )
+    };
+    for (flags, want) in [
+        (0, 0x1111),
+        (ZERO, 0),
+        (COPY, 0x2222),
+        (ZERO | COPY, 0x2222),
+    ] {
         PAGES[0].fill(0xaaaa);
         PAGES[1].fill(0x1111);
         PAGES[2].fill(0x2222);
@@ -71,14 +101,26 @@ fn page_init_zeroes_and_copies(_: &Platform) -> Outcome {
         holds("the page after", PAGES[2].is_all(0x2222).then_some(()))?;
     }
     // Without the copy flag the source is not looked at.
-    ok("no source", hcall(token::H_PAGE_INIT, [ZERO, PAGES[1].real(), 1])).map(drop)
+    ok(
+        "no source",
+        hcall(token::H_PAGE_INIT, [ZERO, PAGES[1].real(), 1]),
+    )
+    .map(drop)
 }
 
 fn page_init_refuses(_: &Platform) -> Outcome {
     let [page, source] = [PAGES[1].real(), PAGES[2].real()];
     PAGES[1].fill(0x1111);
-    for [to, from] in [[page + 8, source], [page + 0x800, source], [page, source + 1]] {
-        refused("off its boundary", hcall(token::H_PAGE_INIT, [COPY, to, from]), HError::Parameter)?;
+    for [to, from] in [
+        [page + 8, source],
+        [page + 0x800, source],
+        [page, source + 1],
+    ] {
+        refused(
+            "off its boundary",
+            hcall(token::H_PAGE_INIT, [COPY, to, from]),
+            HError::Parameter,
+        )?;
     }
     holds("the page", PAGES[1].is_all(0x1111).then_some(()))
 }
@@ -86,8 +128,16 @@ fn page_init_refuses(_: &Platform) -> Outcome {
 fn page_init_refuses_a_foreign_page(platform: &Platform) -> Outcome {
     let page = PAGES[1].real();
     for foreign in [platform.memory_end, 1 << 40, u64::MAX & !0xfff] {
-        refused("destination", hcall(token::H_PAGE_INIT, [ZERO, foreign, 0]), HError::Parameter)?;
-        refused("source", hcall(token::H_PAGE_INIT, [COPY, page, foreign]), HError::Parameter)?;
+        refused(
+            "destination",
+            hcall(token::H_PAGE_INIT, [ZERO, foreign, 0]),
+            HError::Parameter,
+        )?;
+        refused(
+            "source",
+            hcall(token::H_PAGE_INIT, [COPY, page, foreign]),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }
@@ -96,7 +146,10 @@ fn random_numbers_differ(_: &Platform) -> Outcome {
     let mut last = 0;
     for _ in 0..16 {
         let number = ok("H_RANDOM", hcall(token::H_RANDOM, []))?[0];
-        holds("a number differs from the one before", (number != last).then_some(()))?;
+        holds(
+            "a number differs from the one before",
+            (number != last).then_some(()),
+        )?;
         last = number;
     }
     Ok(())
@@ -129,7 +182,11 @@ fn sys_reset_leaves_stopped_processors_alone(_: &Platform) -> Outcome {
 
 fn sys_reset_refuses_a_foreign_processor(_: &Platform) -> Outcome {
     for target in [0x7777, 0x7fff_ffff, u64::MAX - 2] {
-        refused("H_SIGNAL_SYS_RESET", hcall(token::H_SIGNAL_SYS_RESET, [target]), HError::Parameter)?;
+        refused(
+            "H_SIGNAL_SYS_RESET",
+            hcall(token::H_SIGNAL_SYS_RESET, [target]),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! The cases, one file per function set of LoPAR or part of the architecture.
 
 mod basics;
+mod dma;
 mod hpt;
 mod hpt_change;
 mod interrupts;
 mod logical;
 mod mode;
+mod msi;
 mod pci;
 mod registers;
 mod rtas_calls;
@@ -41,4 +43,6 @@ pub(crate) const TABLES: &[&[Case]] = &[
     rtas_xics::CASES,
     smp_cases::CASES,
     pci::CASES,
+    dma::CASES,
+    msi::CASES,
 ];

@@ -10,13 +10,14 @@ use papr_abi::{HError, token};
 
 cases!("sched":
     cede_waits_for_the_decrementer,
-    cede_with_an_interrupt_pending_takes_it,
+    cede_with_an_interrupt_pending_takes_it;
+    beyond_qemu:
     cede_switches_interrupts_on,
     a_prod_is_kept_for_the_next_cede,
     confer_returns,
     confer_to_oneself_waits_for_a_prod,
-    prod_and_confer_refuse_a_foreign_processor;
-    beyond_qemu: prod_and_confer_change_r3_alone,
+    prod_and_confer_refuse_a_foreign_processor,
+    prod_and_confer_change_r3_alone,
 );
 
 fn me(platform: &Platform) -> u64 {
@@ -36,7 +37,16 @@ fn cede(ms: u64) -> (Answer, u64, u64, u64, Trap) {
         cpu::set_ee(0);
         cpu::set_dec(DEC_FAR);
     });
-    (answer.unwrap_or(Answer { status: i64::MIN, out: [0; 9] }), msr, took, count, trap)
+    (
+        answer.unwrap_or(Answer {
+            status: i64::MIN,
+            out: [0; 9],
+        }),
+        msr,
+        took,
+        count,
+        trap,
+    )
 }
 
 fn cede_waits_for_the_decrementer(platform: &Platform) -> Outcome {
@@ -45,8 +55,14 @@ fn cede_waits_for_the_decrementer(platform: &Platform) -> Outcome {
     ok("H_CEDE", answer)?;
     same("interrupts", count, 1)?;
     same("vector", trap.vector, 0x900)?;
-    holds("not before its time", (took >= 20 * TICKS_PER_MS).then_some(()))?;
-    holds("not long after its time", (took < 2000 * TICKS_PER_MS).then_some(()))
+    holds(
+        "not before its time",
+        (took >= 20 * TICKS_PER_MS).then_some(()),
+    )?;
+    holds(
+        "not long after its time",
+        (took < 2000 * TICKS_PER_MS).then_some(()),
+    )
 }
 
 fn cede_with_an_interrupt_pending_takes_it(platform: &Platform) -> Outcome {
@@ -92,7 +108,9 @@ fn confer_returns(platform: &Platform) -> Outcome {
     ok("to all", hcall(token::H_CONFER, [u64::MAX, 0]))?;
     match platform.servers.get(1) {
         // An even dispatch count: that processor runs, or never did.
-        Some(other) if platform.cpus > 1 => ok("to another", hcall(token::H_CONFER, [u64::from(*other), 0])).map(drop),
+        Some(other) if platform.cpus > 1 => {
+            ok("to another", hcall(token::H_CONFER, [u64::from(*other), 0])).map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -101,21 +119,39 @@ fn confer_to_oneself_waits_for_a_prod(platform: &Platform) -> Outcome {
     ok("H_PROD", hcall(token::H_PROD, [me(platform)]))?;
     let start = cpu::timebase();
     ok("H_CONFER", hcall(token::H_CONFER, [me(platform), 0]))?;
-    holds("at once", (cpu::timebase() - start < 1000 * TICKS_PER_MS).then_some(()))
+    holds(
+        "at once",
+        (cpu::timebase() - start < 1000 * TICKS_PER_MS).then_some(()),
+    )
 }
 
 fn prod_and_confer_refuse_a_foreign_processor(platform: &Platform) -> Outcome {
-    let next = platform.servers.iter().take(platform.cpus).max().copied().unwrap_or(0) + 1;
+    let next = platform
+        .servers
+        .iter()
+        .take(platform.cpus)
+        .max()
+        .copied()
+        .unwrap_or(0)
+        + 1;
     for server in [u64::from(next), 0x7fff_ffff, 1 << 40] {
         refused("H_PROD", hcall(token::H_PROD, [server]), HError::Parameter)?;
-        refused("H_CONFER", hcall(token::H_CONFER, [server, 0]), HError::Parameter)?;
+        refused(
+            "H_CONFER",
+            hcall(token::H_CONFER, [server, 0]),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }
 
 fn prod_and_confer_change_r3_alone(platform: &Platform) -> Outcome {
-    for (token, target) in [(token::H_PROD, me(platform)), (token::H_CONFER, me(platform))] {
-        let args: [u64; 9] = core::array::from_fn(|n| if n == 0 { target } else { 0x7700 + n as u64 });
+    for (token, target) in [
+        (token::H_PROD, me(platform)),
+        (token::H_CONFER, me(platform)),
+    ] {
+        let args: [u64; 9] =
+            core::array::from_fn(|n| if n == 0 { target } else { 0x7700 + n as u64 });
         let answer = hcall(token, args);
         same("status", answer.status.cast_unsigned(), 0)?;
         for (n, want) in args.iter().enumerate() {

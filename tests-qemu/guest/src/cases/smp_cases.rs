@@ -18,37 +18,68 @@ cases!("smp":
 );
 
 fn two(platform: &Platform) -> Outcome {
-    if platform.cpus < 2 { Err(Fail::Skip("one processor only")) } else { Ok(()) }
+    if platform.cpus < 2 {
+        Err(Fail::Skip("one processor only"))
+    } else {
+        Ok(())
+    }
 }
 
 fn second_processor_starts_stops_and_starts_again(platform: &Platform) -> Outcome {
     two(platform)?;
-    same("this one's state", u64::from(smp::state(platform, 0).unwrap_or(9)), 2)?;
+    same(
+        "this one's state",
+        u64::from(smp::state(platform, 0).unwrap_or(9)),
+        2,
+    )?;
     for _ in 0..3 {
-        same("the other's state before", u64::from(smp::state(platform, 1).unwrap_or(9)), 0)?;
+        same(
+            "the other's state before",
+            u64::from(smp::state(platform, 1).unwrap_or(9)),
+            0,
+        )?;
         smp::start(platform, 1)?;
         let msr = smp::result(1)[0];
-        same("state while it runs", u64::from(smp::state(platform, 1).unwrap_or(9)), 2)?;
+        same(
+            "state while it runs",
+            u64::from(smp::state(platform, 1).unwrap_or(9)),
+            2,
+        )?;
         smp::stop(platform, 1)?;
         same("MSR[SF] it started with", msr >> 63, 1)?;
-        same("MSR[EE, PR, IR, DR, LE] it started with", msr & (MSR_EE | cpu::MSR_PR | MSR_IR_DR | 1), 0)?;
+        same(
+            "MSR[EE, PR, IR, DR, LE] it started with",
+            msr & (MSR_EE | cpu::MSR_PR | MSR_IR_DR | 1),
+            0,
+        )?;
     }
     Ok(())
 }
 
 fn start_refuses_a_running_or_foreign_processor(platform: &Platform) -> Outcome {
-    let call = |server: u32| rtas::named(platform, "start-cpu", &[server, 0x40_0000, 0], 1).map_or(0, |reply| reply.status);
-    holds("a running one", (call(platform.servers[0]) < 0).then_some(()))?;
+    let call = |server: u32| {
+        rtas::named(platform, "start-cpu", &[server, 0x40_0000, 0], 1)
+            .map_or(0, |reply| reply.status)
+    };
+    holds(
+        "a running one",
+        (call(platform.servers[0]) < 0).then_some(()),
+    )?;
     for server in [0x7777, u32::MAX] {
         holds("a foreign one", (call(server) < 0).then_some(()))?;
-        let query = rtas::named(platform, "query-cpu-stopped-state", &[server], 2).map_or(0, |reply| reply.status);
+        let query = rtas::named(platform, "query-cpu-stopped-state", &[server], 2)
+            .map_or(0, |reply| reply.status);
         holds("a query for a foreign one", (query < 0).then_some(()))?;
     }
     Ok(())
 }
 
 fn ipi(platform: &Platform, cpu: usize, mfrr: u64) -> Outcome {
-    ok("H_IPI", hcall(token::H_IPI, [u64::from(platform.servers[cpu]), mfrr])).map(drop)
+    ok(
+        "H_IPI",
+        hcall(token::H_IPI, [u64::from(platform.servers[cpu]), mfrr]),
+    )
+    .map(drop)
 }
 fn took_the_ipi(outcome: Outcome) -> Outcome {
     outcome?;
@@ -64,7 +95,8 @@ fn ipi_crosses_over(platform: &Platform) -> Outcome {
     for _ in 0..20 {
         let before = smp::give(1, Order::TakeInterrupt);
         outcome = outcome.and(ipi(platform, 1, 4));
-        outcome = outcome.and_then(|()| took_the_ipi(smp::wait(1, before, "the IPI arrives within 5 s")));
+        outcome =
+            outcome.and_then(|()| took_the_ipi(smp::wait(1, before, "the IPI arrives within 5 s")));
     }
     smp::stop(platform, 1)?;
     outcome
@@ -93,7 +125,13 @@ fn ipi_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
 }
 
 fn prod_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
-    let prod = || ok("H_PROD", hcall(token::H_PROD, [u64::from(platform.servers[1])])).map(drop);
+    let prod = || {
+        ok(
+            "H_PROD",
+            hcall(token::H_PROD, [u64::from(platform.servers[1])]),
+        )
+        .map(drop)
+    };
     ceded(platform, prod)?;
     same("vector", smp::result(1)[0], 0)
 }
@@ -101,7 +139,13 @@ fn prod_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
 fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
     two(platform)?;
     let register = |function: u64, address| {
-        ok("H_REGISTER_VPA", hcall(token::H_REGISTER_VPA, [function << 45, u64::from(platform.servers[1]), address]))
+        ok(
+            "H_REGISTER_VPA",
+            hcall(
+                token::H_REGISTER_VPA,
+                [function << 45, u64::from(platform.servers[1]), address],
+            ),
+        )
     };
     let count = || u64::from(PAGES[3].get32(64));
     PAGES[3].fill(0);
@@ -122,5 +166,9 @@ fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
     same("parity while it runs", running & 1, 0)?;
     same("parity while it has ceded", asleep & 1, 1)?;
     same("parity once woken", awake & 1, 0)?;
-    status("counts rise", i64::from(running < asleep && asleep < awake), 1)
+    status(
+        "counts rise",
+        i64::from(running < asleep && asleep < awake),
+        1,
+    )
 }

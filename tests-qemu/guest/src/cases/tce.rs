@@ -15,19 +15,34 @@ cases!("tce":
 
 /// The window that the cases use.
 pub(super) fn window(platform: &Platform) -> Result<Window, Fail> {
-    let window = platform.bridges().iter().map(|bridge| bridge.window).find(|window| window.bytes > 0x40_0000);
+    let window = platform
+        .bridges()
+        .iter()
+        .map(|bridge| bridge.window)
+        .find(|window| window.bytes > 0x40_0000);
     window.ok_or(Fail::Skip("no DMA window in the device tree"))
 }
 /// A logical bus number that is no window's.
 pub(super) fn foreign_liobn(platform: &Platform) -> u64 {
-    let taken = |liobn: u64| platform.bridges().iter().any(|bridge| u64::from(bridge.window.liobn) == liobn);
-    (1..100).map(|n| 0x7abc_0000 + n).find(|liobn| !taken(*liobn)).unwrap_or(0)
+    let taken = |liobn: u64| {
+        platform
+            .bridges()
+            .iter()
+            .any(|bridge| u64::from(bridge.window.liobn) == liobn)
+    };
+    (1..100)
+        .map(|n| 0x7abc_0000 + n)
+        .find(|liobn| !taken(*liobn))
+        .unwrap_or(0)
 }
 pub(super) fn put(window: Window, ioba: u64, tce: u64) -> crate::hcall::Answer {
     hcall(token::H_PUT_TCE, [u64::from(window.liobn), ioba, tce])
 }
 pub(super) fn get(window: Window, ioba: u64) -> Result<u64, Fail> {
-    Ok(ok("H_GET_TCE", hcall(token::H_GET_TCE, [u64::from(window.liobn), ioba]))?[0])
+    Ok(ok(
+        "H_GET_TCE",
+        hcall(token::H_GET_TCE, [u64::from(window.liobn), ioba]),
+    )?[0])
 }
 
 fn put_then_get(platform: &Platform) -> Outcome {
@@ -37,7 +52,11 @@ fn put_then_get(platform: &Platform) -> Outcome {
         let before = get(window, window.base + (offset ^ 0x2000))?;
         ok("H_PUT_TCE", put(window, window.base + offset, tce))?;
         same("the entry", get(window, window.base + offset)?, tce)?;
-        same("a neighbour", get(window, window.base + (offset ^ 0x2000))?, before)?;
+        same(
+            "a neighbour",
+            get(window, window.base + (offset ^ 0x2000))?,
+            before,
+        )?;
         ok("H_PUT_TCE", put(window, window.base + offset, 0))?;
     }
     Ok(())
@@ -57,9 +76,24 @@ fn put_clears(platform: &Platform) -> Outcome {
 fn put_and_get_refuse_an_address_outside_the_window(platform: &Platform) -> Outcome {
     let window = window(platform)?;
     let end = window.base + window.bytes;
-    for ioba in [end, end + 0x1000, 1 << 48, u64::MAX, u64::MAX & !0xfff, 1 << 63] {
-        refused("H_PUT_TCE", put(window, ioba, PAGES[0].real() | 3), HError::Parameter)?;
-        refused("H_GET_TCE", hcall(token::H_GET_TCE, [u64::from(window.liobn), ioba]), HError::Parameter)?;
+    for ioba in [
+        end,
+        end + 0x1000,
+        1 << 48,
+        u64::MAX,
+        u64::MAX & !0xfff,
+        1 << 63,
+    ] {
+        refused(
+            "H_PUT_TCE",
+            put(window, ioba, PAGES[0].real() | 3),
+            HError::Parameter,
+        )?;
+        refused(
+            "H_GET_TCE",
+            hcall(token::H_GET_TCE, [u64::from(window.liobn), ioba]),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }
@@ -67,8 +101,16 @@ fn put_and_get_refuse_an_address_outside_the_window(platform: &Platform) -> Outc
 fn put_and_get_refuse_a_foreign_liobn(platform: &Platform) -> Outcome {
     let liobn = foreign_liobn(platform);
     for liobn in [liobn, 0xffff_ffff] {
-        refused("H_PUT_TCE", hcall(token::H_PUT_TCE, [liobn, 0, PAGES[0].real() | 3]), HError::Parameter)?;
-        refused("H_GET_TCE", hcall(token::H_GET_TCE, [liobn, 0]), HError::Parameter)?;
+        refused(
+            "H_PUT_TCE",
+            hcall(token::H_PUT_TCE, [liobn, 0, PAGES[0].real() | 3]),
+            HError::Parameter,
+        )?;
+        refused(
+            "H_GET_TCE",
+            hcall(token::H_GET_TCE, [liobn, 0]),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }
@@ -76,8 +118,16 @@ fn put_and_get_refuse_a_foreign_liobn(platform: &Platform) -> Outcome {
 fn put_refuses_a_wide_liobn(platform: &Platform) -> Outcome {
     let window = window(platform)?;
     let liobn = u64::from(window.liobn) | 1 << 32;
-    refused("H_PUT_TCE", hcall(token::H_PUT_TCE, [liobn, window.base, 0]), HError::Parameter)?;
-    refused("H_GET_TCE", hcall(token::H_GET_TCE, [liobn, window.base]), HError::Parameter)
+    refused(
+        "H_PUT_TCE",
+        hcall(token::H_PUT_TCE, [liobn, window.base, 0]),
+        HError::Parameter,
+    )?;
+    refused(
+        "H_GET_TCE",
+        hcall(token::H_GET_TCE, [liobn, window.base]),
+        HError::Parameter,
+    )
 }
 
 fn put_refuses_a_foreign_page(platform: &Platform) -> Outcome {
@@ -85,13 +135,28 @@ fn put_refuses_a_foreign_page(platform: &Platform) -> Outcome {
     let ours = PAGES[0].real() | 3;
     ok("H_PUT_TCE", put(window, window.base, ours))?;
     let end = platform.memory_end;
-    for real in [end, end + 0x1000, 2 * end, 1 << 40, 1 << 50, 1 << 62, 0xffff_ffff_ffff_f000] {
+    for real in [
+        end,
+        end + 0x1000,
+        2 * end,
+        1 << 40,
+        1 << 50,
+        1 << 62,
+        0xffff_ffff_ffff_f000,
+    ] {
         for permissions in 1..4 {
-            refused("H_PUT_TCE", put(window, window.base, real | permissions), HError::Parameter)?;
+            refused(
+                "H_PUT_TCE",
+                put(window, window.base, real | permissions),
+                HError::Parameter,
+            )?;
             same("the entry", get(window, window.base)?, ours)?;
         }
     }
-    ok("the last page", put(window, window.base, (end - 0x1000) | 3))?;
+    ok(
+        "the last page",
+        put(window, window.base, (end - 0x1000) | 3),
+    )?;
     ok("H_PUT_TCE", put(window, window.base, 0)).map(drop)
 }
 
@@ -100,6 +165,10 @@ fn put_takes_any_address_in_the_page(platform: &Platform) -> Outcome {
     let tce = PAGES[0].real() | 3;
     ok("H_PUT_TCE", put(window, window.base + 0x1fff, tce))?;
     same("the entry", get(window, window.base + 0x1000)?, tce)?;
-    same("by another address", get(window, window.base + 0x1008)?, tce)?;
+    same(
+        "by another address",
+        get(window, window.base + 0x1008)?,
+        tce,
+    )?;
     ok("H_PUT_TCE", put(window, window.base + 0x1000, 0)).map(drop)
 }

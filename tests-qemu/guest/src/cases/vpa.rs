@@ -18,7 +18,10 @@ cases!("vpa":
 );
 
 fn vpa(platform: &Platform, function: u64, address: u64) -> Answer {
-    hcall(token::H_REGISTER_VPA, [function << 45, u64::from(platform.servers[0]), address])
+    hcall(
+        token::H_REGISTER_VPA,
+        [function << 45, u64::from(platform.servers[0]), address],
+    )
 }
 /// Writes the area's own size where registration reads it: 2 bytes at 4 (VPA) or 4 bytes at 4.
 fn sized(bytes: u64) -> u64 {
@@ -27,7 +30,11 @@ fn sized(bytes: u64) -> u64 {
     PAGES[0].real()
 }
 fn none_registered(platform: &Platform) {
-    for function in [function::DEREGISTER_DTL, function::DEREGISTER_SLB_SHADOW, function::DEREGISTER_VPA] {
+    for function in [
+        function::DEREGISTER_DTL,
+        function::DEREGISTER_SLB_SHADOW,
+        function::DEREGISTER_VPA,
+    ] {
         let _ = vpa(platform, function, 0);
     }
 }
@@ -35,25 +42,47 @@ fn none_registered(platform: &Platform) {
 fn register_and_deregister(platform: &Platform) -> Outcome {
     none_registered(platform);
     for _ in 0..2 {
-        ok("register", vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)))?;
-        ok("again", vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)))?;
+        ok(
+            "register",
+            vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)),
+        )?;
+        ok(
+            "again",
+            vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)),
+        )?;
         ok("deregister", vpa(platform, function::DEREGISTER_VPA, 0))?;
     }
     // No check is made that one is registered.
-    ok("deregister nothing", vpa(platform, function::DEREGISTER_VPA, 0)).map(drop)
+    ok(
+        "deregister nothing",
+        vpa(platform, function::DEREGISTER_VPA, 0),
+    )
+    .map(drop)
 }
 
 fn register_refuses_a_bad_area(platform: &Platform) -> Outcome {
     none_registered(platform);
     let register = |address| vpa(platform, function::REGISTER_VPA, address);
-    refused("639 bytes", register(sized(MIN_BYTES - 1)), HError::Parameter)?;
+    refused(
+        "639 bytes",
+        register(sized(MIN_BYTES - 1)),
+        HError::Parameter,
+    )?;
     refused("no bytes", register(sized(0)), HError::Parameter)?;
     refused("past its page", register(sized(4097)), HError::Parameter)?;
     // 640 bytes at 0xd80 of a page end right at its end; one cache line on they do not.
     PAGES[0].set(0xe00 / 8, MIN_BYTES << 16);
-    refused("over a 4 KiB boundary", register(PAGES[0].real() + 0xe00), HError::Parameter)?;
+    refused(
+        "over a 4 KiB boundary",
+        register(PAGES[0].real() + 0xe00),
+        HError::Parameter,
+    )?;
     PAGES[0].set(0x40 / 8, MIN_BYTES << 16);
-    refused("off its 128 byte boundary", register(PAGES[0].real() + 0x40), HError::Parameter)?;
+    refused(
+        "off its 128 byte boundary",
+        register(PAGES[0].real() + 0x40),
+        HError::Parameter,
+    )?;
     for foreign in [platform.memory_end, 1 << 40, u64::MAX & !0x7f] {
         refused("foreign", register(foreign), HError::Parameter)?;
     }
@@ -64,7 +93,14 @@ fn register_refuses_a_bad_area(platform: &Platform) -> Outcome {
 
 fn register_refuses_a_foreign_processor(platform: &Platform) -> Outcome {
     let address = sized(MIN_BYTES);
-    let next = platform.servers.iter().take(platform.cpus).max().copied().unwrap_or(0) + 1;
+    let next = platform
+        .servers
+        .iter()
+        .take(platform.cpus)
+        .max()
+        .copied()
+        .unwrap_or(0)
+        + 1;
     for server in [u64::from(next), 0x7fff_ffff, u64::MAX] {
         for function in [function::REGISTER_VPA, function::DEREGISTER_VPA] {
             let answer = hcall(token::H_REGISTER_VPA, [function << 45, server, address]);
@@ -76,7 +112,11 @@ fn register_refuses_a_foreign_processor(platform: &Platform) -> Outcome {
 
 fn unknown_functions_are_refused(platform: &Platform) -> Outcome {
     for function in [0, 4] {
-        refused("H_REGISTER_VPA", vpa(platform, function, sized(MIN_BYTES)), HError::Parameter)?;
+        refused(
+            "H_REGISTER_VPA",
+            vpa(platform, function, sized(MIN_BYTES)),
+            HError::Parameter,
+        )?;
     }
     Ok(())
 }
@@ -85,21 +125,49 @@ fn slb_shadow_and_trace_log_need_a_vpa(platform: &Platform) -> Outcome {
     none_registered(platform);
     PAGES[1].set(0, 128);
     let shadow = PAGES[1].real();
-    refused("trace log", vpa(platform, function::REGISTER_DTL, shadow), HError::Resource)?;
-    refused("SLB shadow", vpa(platform, function::REGISTER_SLB_SHADOW, shadow), HError::Resource)?;
-    ok("VPA", vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)))?;
+    refused(
+        "trace log",
+        vpa(platform, function::REGISTER_DTL, shadow),
+        HError::Resource,
+    )?;
+    refused(
+        "SLB shadow",
+        vpa(platform, function::REGISTER_SLB_SHADOW, shadow),
+        HError::Resource,
+    )?;
+    ok(
+        "VPA",
+        vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)),
+    )?;
     ok("trace log", vpa(platform, function::REGISTER_DTL, shadow))?;
-    ok("SLB shadow", vpa(platform, function::REGISTER_SLB_SHADOW, shadow))?;
-    refused("VPA under both", vpa(platform, function::DEREGISTER_VPA, 0), HError::Resource)?;
+    ok(
+        "SLB shadow",
+        vpa(platform, function::REGISTER_SLB_SHADOW, shadow),
+    )?;
+    refused(
+        "VPA under both",
+        vpa(platform, function::DEREGISTER_VPA, 0),
+        HError::Resource,
+    )?;
     ok("trace log off", vpa(platform, function::DEREGISTER_DTL, 0))?;
-    refused("VPA under the shadow", vpa(platform, function::DEREGISTER_VPA, 0), HError::Resource)?;
-    ok("SLB shadow off", vpa(platform, function::DEREGISTER_SLB_SHADOW, 0))?;
+    refused(
+        "VPA under the shadow",
+        vpa(platform, function::DEREGISTER_VPA, 0),
+        HError::Resource,
+    )?;
+    ok(
+        "SLB shadow off",
+        vpa(platform, function::DEREGISTER_SLB_SHADOW, 0),
+    )?;
     ok("VPA off", vpa(platform, function::DEREGISTER_VPA, 0)).map(drop)
 }
 
 fn slb_shadow_and_trace_log_refuse_a_bad_area(platform: &Platform) -> Outcome {
     none_registered(platform);
-    ok("VPA", vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)))?;
+    ok(
+        "VPA",
+        vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)),
+    )?;
     PAGES[1].set(0, 47);
     let short_log = vpa(platform, function::REGISTER_DTL, PAGES[1].real());
     PAGES[1].set(0, 7);
@@ -116,7 +184,10 @@ fn slb_shadow_and_trace_log_refuse_a_bad_area(platform: &Platform) -> Outcome {
 
 fn dispatch_count_is_even_while_running_and_moves_over_a_cede(platform: &Platform) -> Outcome {
     none_registered(platform);
-    ok("VPA", vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)))?;
+    ok(
+        "VPA",
+        vpa(platform, function::REGISTER_VPA, sized(MIN_BYTES)),
+    )?;
     let count = || PAGES[0].get32(YIELD_COUNT as usize / 4);
     let before = count();
     cpu::spin(TICKS_PER_MS);
@@ -131,5 +202,8 @@ fn dispatch_count_is_even_while_running_and_moves_over_a_cede(platform: &Platfor
     same("count while running, parity", u64::from(before & 1), 0)?;
     same("count while running", u64::from(still), u64::from(before))?;
     same("count after a cede, parity", u64::from(after & 1), 0)?;
-    holds("the count moves over a cede", (after != before).then_some(()))
+    holds(
+        "the count moves over a cede",
+        (after != before).then_some(()),
+    )
 }
