@@ -206,6 +206,7 @@ fn make(
         ram,
         hpt,
         mmio,
+        dma: lpar::dma::DmaWindows::default(),
         vcpus,
         terminal,
         machine: machine(),

@@ -22,6 +22,7 @@
 
 extern crate alloc;
 
+pub mod dma;
 pub mod hcall;
 pub mod hpt;
 pub mod interrupt;

@@ -1,5 +1,6 @@
 //! A logical partition: all that it owns.
 
+use crate::dma::{DmaWindows, Scratch};
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
@@ -28,6 +29,8 @@ pub struct LparConfig {
     pub hpt: Hpt,
     /// Its device memory.
     pub mmio: Mmio,
+    /// Its DMA windows.
+    pub dma: DmaWindows,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
     /// Its terminal.
@@ -54,6 +57,8 @@ pub struct Lpar {
     pub hpt: Hpt,
     /// Its device memory.
     pub mmio: Mmio,
+    /// Its DMA windows.
+    pub dma: DmaWindows,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
     /// Its terminal.
@@ -76,6 +81,8 @@ pub struct Lpar {
     pub panel: Panel,
     /// What its time of day is ahead of the machine's, nanoseconds.
     pub(crate) time_offset_ns: AtomicI64,
+    /// One for each virtual processor.
+    scratch: Vec<Scratch>,
     refusals: AtomicU32,
     unknown_seen: AtomicU64,
 }
@@ -98,6 +105,7 @@ impl Lpar {
             ram,
             hpt,
             mmio,
+            dma,
             vcpus,
             terminal,
             machine,
@@ -112,6 +120,8 @@ impl Lpar {
             ram,
             hpt,
             mmio,
+            dma,
+            scratch: vcpus.iter().map(|_| Scratch::new()).collect(),
             vcpus,
             terminal,
             terminal_turn: spin::Mutex::new(()),
@@ -147,6 +157,14 @@ impl Lpar {
         self.reset_interrupts();
         self.modes.reset();
         self.panel.reset();
+    }
+
+    /// Returns the scratch of `vcpu`, which its own thread alone uses.
+    #[inline]
+    pub(crate) fn scratch(&self, vcpu: &Vcpu) -> &[AtomicU64] {
+        self.scratch
+            .get(vcpu.server.0 as usize)
+            .map_or(&[], Scratch::cells)
     }
 
     /// Counts a refused request and logs it, repeated ones ever more rarely: the first 16, then

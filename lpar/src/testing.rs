@@ -5,6 +5,7 @@
 
 pub(crate) mod bench;
 
+use crate::dma::{DmaWindow, DmaWindows};
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, Args};
 use crate::hpt::Hpt;
@@ -15,7 +16,7 @@ use crate::machine::{
 use crate::mmio::{Mmio, MmioRange};
 use crate::{GuestRam, Lpar, LparConfig, Vcpu};
 use ioda::BeU64;
-use papr_abi::{GuestRealAddr, Irq, RealAddr, Server};
+use papr_abi::{GuestRealAddr, IoAddr, Irq, Liobn, RealAddr, Server};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::thread::{self, ThreadId};
@@ -218,6 +219,11 @@ impl Terminal for Absent {
     }
 }
 
+/// The rig's first DMA window: 1024 pages of 4 KiB.
+pub(crate) const WINDOW: (Liobn, IoAddr) = (Liobn(0x8000_0000), IoAddr(0x8000_0000));
+/// Its second: 16 pages of 64 KiB.
+pub(crate) const LARGE_WINDOW: (Liobn, IoAddr) = (Liobn(0x8000_0001), IoAddr(1 << 59));
+
 /// A partition and all that it stands on.
 pub(crate) struct Rig {
     pub(crate) lpar: Lpar,
@@ -225,6 +231,10 @@ pub(crate) struct Rig {
     pub(crate) tlb: &'static FakeTlb,
     pub(crate) devices: &'static FakeDevices,
     pub(crate) caches: &'static FakeCaches,
+    /// The tables of both windows.
+    pub(crate) tces: [&'static [BeU64]; 2],
+    /// What both windows' translations are cached by.
+    pub(crate) bridge: &'static FakeBridge,
 }
 
 impl Rig {
@@ -237,10 +247,19 @@ impl Rig {
         let tlb: &'static FakeTlb = leak(FakeTlb::default());
         let devices: &'static FakeDevices = leak(FakeDevices::default());
         let caches: &'static FakeCaches = leak(FakeCaches::default());
+        let bridge: &'static FakeBridge = leak(FakeBridge::default());
+        let tces = [cells(1024), cells(16)];
+        let windows = vec![
+            DmaWindow::new(WINDOW.0, WINDOW.1, 12, tces[0], bridge).unwrap(),
+            DmaWindow::new(LARGE_WINDOW.0, LARGE_WINDOW.1, 16, tces[1], bridge).unwrap(),
+        ];
+        bridge.take();
+        let ram = GuestRam::new(cells(ram_bytes as usize / 8), RealAddr(RAM_BASE));
         let lpar = Lpar::new(LparConfig {
             name: "rig".into(),
             lpid: LPID,
-            ram: GuestRam::new(cells(ram_bytes as usize / 8), RealAddr(RAM_BASE)),
+            dma: DmaWindows::new(windows, &ram).unwrap(),
+            ram,
             hpt: Hpt::new(hpt).unwrap(),
             mmio: Mmio::new(vec![MMIO], ram_bytes).unwrap(),
             vcpus: vec![Vcpu::new(Server(0), 0x8), Vcpu::new(Server(1), 0x10)],
@@ -265,6 +284,8 @@ impl Rig {
             tlb,
             devices,
             caches,
+            tces,
+            bridge,
         }
     }
 

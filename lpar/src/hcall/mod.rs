@@ -4,11 +4,13 @@
 //! `ibm,hypertas-functions` all come from [`HCALLS`].
 
 pub mod hpt;
+pub mod memory;
 
 pub mod cpu;
 pub mod dispatch;
 pub mod mode;
 pub mod rtas;
+pub mod tce;
 pub mod term;
 pub mod xics;
 
@@ -152,8 +154,17 @@ pub static HCALLS: &[Entry] = &[
     entry::<hpt::ClearMod>(),
     entry::<hpt::ClearRef>(),
     entry::<hpt::Protect>(),
+    entry::<tce::GetTce>(),
+    entry::<tce::PutTce>(),
     entry::<cpu::SetSprg0>(),
     entry::<cpu::SetDabr>(),
+    entry::<memory::PageInit>(),
+    entry::<memory::LogicalCiLoad>(),
+    entry::<memory::LogicalCiStore>(),
+    entry::<memory::LogicalCacheLoad>(),
+    entry::<memory::LogicalCacheStore>(),
+    entry::<memory::LogicalIcbi>(),
+    entry::<memory::LogicalDcbf>(),
     entry::<term::GetTermChar>(),
     entry::<term::PutTermChar>(),
     entry::<xics::Eoi>(),
@@ -166,6 +177,8 @@ pub static HCALLS: &[Entry] = &[
     entry::<dispatch::Confer>(),
     entry::<dispatch::Prod>(),
     entry::<hpt::BulkRemove>(),
+    entry::<tce::StuffTce>(),
+    entry::<tce::PutTceIndirect>(),
     entry::<cpu::GetCpuCharacteristics>(),
     entry::<xics::XirrX>(),
     entry::<cpu::Random>(),
@@ -240,11 +253,15 @@ pub fn serve(lpar: &Lpar, vcpu: &Vcpu, token: u64, regs: &mut Args) -> (i64, Aft
     };
     match (entry.serve)(&mut caller) {
         Ok(()) => (0, caller.after),
-        Err(refusal) => {
-            if refusal.is_notable() {
-                lpar.note_refusal(vcpu, entry.row.name, refusal);
-            }
-            (refusal.code.code(), caller.after)
-        }
+        Err(refusal) => (refused(lpar, vcpu, entry, refusal), caller.after),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refused(lpar: &Lpar, vcpu: &Vcpu, entry: &Entry, refusal: Refusal) -> i64 {
+    if refusal.is_notable() {
+        lpar.note_refusal(vcpu, entry.row.name, refusal);
+    }
+    refusal.code.code()
 }

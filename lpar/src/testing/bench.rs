@@ -3,6 +3,7 @@
 
 use super::{FakeCaches, FakeDevices, FakeTlb, RAM_BASE, RAM_BYTES, cells, leak};
 
+use crate::dma::DmaWindows;
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, After, Args};
 use crate::hpt::Hpt;
@@ -378,6 +379,7 @@ impl Bench {
             ram: GuestRam::new(cells(RAM_BYTES as usize / 8), RealAddr(RAM_BASE)),
             hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).unwrap(),
             mmio: Mmio::new(vec![], RAM_BYTES).unwrap(),
+            dma: DmaWindows::default(),
             vcpus: (0..)
                 .zip(PIRS)
                 .map(|(n, pir)| Vcpu::new(Server(n), pir))
