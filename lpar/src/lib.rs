@@ -35,6 +35,7 @@ pub mod pci;
 mod ram;
 mod refusal;
 pub mod rtas;
+pub mod tree;
 mod vcpu;
 pub mod vpa;
 pub mod xics;

@@ -17,6 +17,7 @@ mod xics;
 
 use crate::hcall::Caller;
 pub use block::{BlockError, Outputs, serve};
+pub(crate) use panel::LINE_CHARACTERS;
 pub use panel::Panel;
 use papr_abi::rtas::{MAX_INPUTS, Status, TOKEN_BASE};
 
@@ -137,6 +138,10 @@ pub static CALLS: &[Entry] = &[
     entry::<power::OsTerm>(),
 ];
 
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "fails when compiled, if at all")
+)]
 const _: () = {
     let mut i = 1;
     while i < CALLS.len() {

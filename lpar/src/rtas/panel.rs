@@ -6,7 +6,7 @@ use papr_abi::rtas::Status;
 use spin::Mutex;
 
 /// Characters of a line of the panel.
-const LINE_CHARACTERS: usize = 80;
+pub(crate) const LINE_CHARACTERS: usize = 80;
 
 const LINE_FEED: u8 = 0x0a;
 const FORM_FEED: u8 = 0x0c;

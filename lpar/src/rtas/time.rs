@@ -17,7 +17,7 @@ const DAY_SECONDS: i64 = 86_400;
 const NANOS: i64 = 1_000_000_000;
 
 const fn is_leap(year: u16) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 const fn year_days(year: u16) -> i64 {

@@ -325,7 +325,7 @@ impl PciAccess for FakePci {
 
 fn fake_pci() -> &'static FakePci {
     leak(FakePci {
-        bytes: Mutex::new((0..4096).map(|i| (i * 7 >> 3) as u8).collect()),
+        bytes: Mutex::new((0..4096).map(|i| ((i * 7) >> 3) as u8).collect()),
         error: Mutex::new(None),
         programmed: Mutex::new(None),
     })

@@ -1,0 +1,183 @@
+//! The nodes that every partition has, but for its processors.
+
+use super::layout::RTAS_BYTES;
+use super::writer::{Tree, split};
+use super::{BootFacts, Layout, TreeError};
+use crate::Lpar;
+use crate::hcall::term::VTERM;
+use crate::hcall::{HCALLS, Hcall, cpu};
+use crate::rtas::{CALLS, LINE_CHARACTERS};
+use alloc::format;
+use alloc::vec::Vec;
+
+/// The handle of the interrupt presentation controller.
+pub(super) const XICS: u32 = 1;
+
+/// Path of the only terminal.
+const TERMINAL: &str = "/vdevice/vty@30000000";
+
+/// Bytes of `rng-seed`.
+const SEED_BYTES: usize = 32;
+
+/// Bytes of an event that RTAS could return, and the most that any system has asked for.
+const ERROR_LOG_BYTES: u32 = 2048;
+
+/// `ibm,architecture-vec-5`: its length less one, then the bytes 1 to 26 of the option vector as they
+/// were negotiated. All zero: XICS interrupts (byte 23), hashed page table (24), no memory or
+/// processors that come and go (5, 22).
+const ARCHITECTURE_VECTOR_5: [u8; 27] = {
+    let mut vector = [0; 27];
+    vector[0] = 26;
+    vector
+};
+
+/// Writes the properties of the root.
+pub(super) fn root(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
+    tree.cell("#address-cells", 2)?;
+    tree.cell("#size-cells", 2)?;
+    // What tells Linux that this is a PAPR platform.
+    tree.text("device_type", "chrp")?;
+    tree.text("model", "Bulkhead logical partition")?;
+    tree.texts("compatible", &["bulkhead,lpar", "IBM,pSeries"])?;
+    tree.text("ibm,partition-name", &lpar.name)?;
+    tree.cell("ibm,partition-no", lpar.lpid)?;
+    tree.cell("interrupt-parent", XICS)
+}
+
+/// Writes `/chosen`.
+pub(super) fn chosen(
+    tree: &mut Tree,
+    lpar: &Lpar,
+    facts: &BootFacts<'_>,
+    layout: &Layout,
+) -> Result<(), TreeError> {
+    tree.node("chosen", |tree| {
+        tree.text("bootargs", facts.bootargs)?;
+        if let Some(initrd) = &layout.initrd {
+            tree.wide("linux,initrd-start", initrd.start)?;
+            tree.wide("linux,initrd-end", initrd.end)?;
+        }
+        tree.text("stdout-path", TERMINAL)?;
+        tree.text("linux,stdout-path", TERMINAL)?;
+        // The hypervisor has placed all base address registers, and none can move.
+        tree.cell("linux,pci-probe-only", 1)?;
+        tree.bytes("ibm,architecture-vec-5", &ARCHITECTURE_VECTOR_5)?;
+        match seed(lpar) {
+            Some(seed) => tree.bytes("rng-seed", &seed),
+            None => Ok(()),
+        }
+    })
+}
+
+fn seed(lpar: &Lpar) -> Option<Vec<u8>> {
+    let mut seed = Vec::with_capacity(SEED_BYTES);
+    while seed.len() < SEED_BYTES {
+        seed.extend(lpar.machine.clock.random().ok()?.to_be_bytes());
+    }
+    Some(seed)
+}
+
+/// Writes the memory nodes: first what real mode reaches, then the rest.
+pub(super) fn memory(tree: &mut Tree, lpar: &Lpar, facts: &BootFacts<'_>) -> Result<(), TreeError> {
+    let all = lpar.ram.bytes();
+    let rma = facts.rma_bytes.min(all);
+    for (start, bytes) in [(0, rma), (rma, all - rma)] {
+        if bytes == 0 {
+            continue;
+        }
+        tree.node(&format!("memory@{start:x}"), |tree| {
+            tree.text("device_type", "memory")?;
+            tree.cells("reg", &[split(start), split(bytes)].concat())
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes `/rtas`: every call's token, and the function sets of the hcalls.
+pub(super) fn rtas(tree: &mut Tree, lpar: &Lpar, layout: &Layout) -> Result<(), TreeError> {
+    tree.node("rtas", |tree| {
+        tree.texts("ibm,hypertas-functions", &function_sets(lpar))?;
+        for call in CALLS {
+            tree.cell(call.row.name, call.row.token())?;
+        }
+        let [_, rtas] = split(layout.rtas.0);
+        tree.cell("linux,rtas-base", rtas)?;
+        tree.cell("linux,rtas-entry", rtas)?;
+        tree.cell("rtas-size", RTAS_BYTES as u32)?;
+        tree.cell("rtas-version", 1)?;
+        tree.cell("rtas-error-log-max", ERROR_LOG_BYTES)?;
+        // There are no events to scan for, so it need never be done.
+        tree.cell("rtas-event-scan-rate", 0)?;
+        tree.cell("ibm,display-line-length", LINE_CHARACTERS as u32)?;
+        tree.cell("ibm,display-number-of-lines", 1)?;
+        tree.flag("ibm,form-feed")?;
+        tree.flag("ibm,change-msix-capable")?;
+        tree.flag("ibm,extended-os-term")
+    })
+}
+
+/// Returns the function sets of all hcalls, each once, without those that this machine lacks.
+fn function_sets(lpar: &Lpar) -> Vec<&'static str> {
+    let mut sets: Vec<&str> = Vec::new();
+    for entry in HCALLS {
+        let set = entry.row.function_set;
+        let absent = set == cpu::Random::ROW.function_set && !has_random(lpar);
+        if !set.is_empty() && !absent && !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    sets
+}
+
+fn has_random(lpar: &Lpar) -> bool {
+    lpar.machine.clock.random().is_ok()
+}
+
+/// Writes the interrupt presentation controller.
+pub(super) fn interrupt_controller(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
+    let servers = u32::try_from(lpar.vcpus.len()).unwrap_or(u32::MAX);
+    tree.node("interrupt-controller", |tree| {
+        let kind = "PowerPC-External-Interrupt-Presentation";
+        tree.text("device_type", kind)?;
+        tree.text("compatible", "IBM,ppc-xicp")?;
+        tree.flag("interrupt-controller")?;
+        tree.cell("#address-cells", 0)?;
+        tree.cell("#interrupt-cells", 2)?;
+        tree.cells("ibm,interrupt-server-ranges", &[0, servers])?;
+        tree.phandle(XICS)
+    })
+}
+
+/// Writes the virtual devices: the terminal.
+pub(super) fn vdevice(tree: &mut Tree) -> Result<(), TreeError> {
+    tree.node("vdevice", |tree| {
+        tree.text("device_type", "vdevice")?;
+        tree.text("compatible", "IBM,vdevice")?;
+        tree.cell("#address-cells", 1)?;
+        tree.cell("#size-cells", 0)?;
+        tree.cell("#interrupt-cells", 2)?;
+        tree.flag("interrupt-controller")?;
+        tree.node(&format!("vty@{VTERM:x}"), |tree| {
+            tree.text("device_type", "serial")?;
+            tree.text("compatible", "hvterm1")?;
+            tree.cell("reg", VTERM as u32)
+        })
+    })
+}
+
+/// Writes the random number facility, if the machine has one.
+pub(super) fn random(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
+    if !has_random(lpar) {
+        return Ok(());
+    }
+    tree.node("ibm,platform-facilities", |tree| {
+        tree.text("device_type", "ibm,platform-facilities")?;
+        tree.cell("#address-cells", 1)?;
+        tree.cell("#size-cells", 0)?;
+        tree.node("ibm,random-v1@0", |tree| {
+            tree.text("device_type", "ibm,random-v1")?;
+            tree.text("compatible", "ibm,random")?;
+            tree.cell("reg", 0)
+        })
+    })
+}
