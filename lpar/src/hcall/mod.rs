@@ -3,16 +3,18 @@
 //! [`serve`] finds the row of a token and runs it. Dispatch, trace names, `docs/hcalls.md` and
 //! `ibm,hypertas-functions` all come from [`HCALLS`].
 
-pub mod hpt;
-pub mod memory;
-
 pub mod cpu;
 pub mod dispatch;
+mod doc;
+pub mod hpt;
+pub mod memory;
 pub mod mode;
 pub mod rtas;
 pub mod tce;
 pub mod term;
 pub mod xics;
+
+pub use doc::{Markdown, function_sets};
 
 use crate::{HResult, Lpar, Refusal, Vcpu};
 use papr_abi::HError;
