@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod build;
+mod guests;
 mod image;
+mod manifest;
 mod process;
 #[cfg(test)]
 mod test_elf;
@@ -27,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Builds the hypervisor's image and the test guest.
     Build,
+    /// Makes everything ready that `run` and `test` need.
+    Setup,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     let workspace = Workspace::find();
     let result = match arguments.command {
         Command::Build => build::build(&workspace).map(|_| ExitCode::SUCCESS),
+        Command::Setup => guests::provide(&workspace).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

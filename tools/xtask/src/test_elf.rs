@@ -15,9 +15,10 @@ pub(crate) struct Elf {
     pub(crate) machine: u16,
     pub(crate) kind: u16,
     pub(crate) entry: u64,
-    segments: Vec<Segment>,
+    pub(crate) segments: Vec<Segment>,
     /// Name, address, size, section: 1 is .text, 0xFFF1 absolute.
-    symbols: Vec<(String, u64, u64, u16)>,
+    pub(crate) symbols: Vec<(String, u64, u64, u16)>,
+    pub(crate) content_section: &'static str,
 }
 
 impl Elf {
@@ -29,6 +30,7 @@ impl Elf {
             entry: 0,
             segments: Vec::new(),
             symbols: Vec::new(),
+            content_section: ".text",
         }
     }
 
@@ -45,6 +47,12 @@ impl Elf {
 
     pub(crate) fn absolute(mut self, name: &str, value: u64) -> Self {
         self.symbols.push((name.to_owned(), value, 0, 0xFFF1));
+        self
+    }
+
+    /// Names the section that covers the first segment's bytes; `.text` if not called.
+    pub(crate) fn content_section(mut self, name: &'static str) -> Self {
+        self.content_section = name;
         self
     }
 
@@ -107,16 +115,17 @@ impl Elf {
         }
         let symbols_at = body_start + body.len() as u64;
         let names_at = symbols_at + table.len() as u64;
-        let section_names = b"\0.text\0.symtab\0.strtab\0.shstrtab\0";
+        let content = self.content_section;
+        let section_names = format!("\0.symtab\0.strtab\0.shstrtab\0{content}\0").into_bytes();
         let section_names_at = names_at + names.len() as u64;
         let sections_at = section_names_at + section_names.len() as u64;
         let mut sections = vec![0; 64];
         for (name, kind, flags, [address, offset, bytes], link, info, entry) in [
-            (1, 1, 6_u64, [first.0, first.1, first.2], 0, 0, 0_u64),
-            (7, 2, 0, [0, symbols_at, table.len() as u64], 3, 1, 24),
-            (15, 3, 0, [0, names_at, names.len() as u64], 0, 0, 0),
+            (27, 1, 6_u64, [first.0, first.1, first.2], 0, 0, 0_u64),
+            (1, 2, 0, [0, symbols_at, table.len() as u64], 3, 1, 24),
+            (9, 3, 0, [0, names_at, names.len() as u64], 0, 0, 0),
             (
-                23,
+                17,
                 3,
                 0,
                 [0, section_names_at, section_names.len() as u64],
@@ -160,7 +169,7 @@ impl Elf {
             &body,
             &table,
             &names,
-            section_names,
+            &section_names,
             &sections,
         ] {
             file.extend(part);

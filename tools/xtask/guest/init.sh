@@ -1,0 +1,145 @@
+#!/bin/busybox sh
+# The first process of Bulkhead's Linux guests: brings up what the machine has, then tests or a shell.
+#
+# Kernel command line:
+#   bulkhead.test=spine     run the checks below and power off; each prints `BH-CHECK <name> ok|failed <detail>`
+#   bulkhead.test=boot      print BH-READY and power off: for timing
+#   bulkhead.cpus=N         how many CPUs must be online
+#   bulkhead.disk=SHA256    checksum of PATTERN.BIN on the NVMe disk
+#   bulkhead.port=PORT      port of a web server on the host
+#   bulkhead.page=SHA256    checksum of what it serves
+export PATH=/bin
+/bin/busybox mkdir -p /proc /sys /dev /mnt /tmp /etc
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+# A message of the kernel in the middle of a line would hide a result.
+dmesg -n 1
+hostname bulkhead
+
+argument() {
+    sed -n "s/^\(.* \)\{0,1\}bulkhead\.$1=\([^ ]*\).*\$/\2/p" /proc/cmdline
+}
+
+# In the order in which they depend on each other; one that the machine has no use for does no harm.
+while read -r module; do
+    insmod "/modules/$module" || echo "BH-NOTE module $module did not load"
+done < /modules/order
+
+# Devices appear some time after their drivers.
+wait_for() {
+    tries=0
+    while [ $tries -lt 100 ]; do
+        [ -e "$1" ] && return 0
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    return 1
+}
+
+has_pci_class() {
+    cat /sys/bus/pci/devices/*/class 2>/dev/null | grep -q "^$1"
+}
+
+ip link set lo up
+if has_pci_class 0x0200 && wait_for /sys/class/net/eth0; then
+    ip addr add 10.0.2.15/24 dev eth0
+    ip link set eth0 up
+    ip route add default via 10.0.2.2
+fi
+if has_pci_class 0x0108; then
+    wait_for /dev/nvme0n1
+fi
+
+failures=0
+check() {
+    name=$1
+    shift
+    if detail=$("$@" 2>&1); then
+        echo "BH-CHECK $name ok $detail"
+    else
+        echo "BH-CHECK $name failed $detail"
+        failures=$((failures + 1))
+    fi
+}
+
+check_cpus() {
+    online=$(grep -c '^processor' /proc/cpuinfo)
+    echo "$online"
+    [ "$online" = "$(argument cpus)" ]
+}
+
+# Interrupts of the NVMe controller on all CPUs.
+nvme_interrupts() {
+    awk '/nvme0q/ { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' /proc/interrupts
+}
+
+check_nvme_read() {
+    mount -t vfat -o iocharset=ascii,utf8=0 /dev/nvme0n1 /mnt || return 1
+    set -- $(sha256sum /mnt/PATTERN.BIN)
+    echo "$1"
+    [ "$1" = "$(argument disk)" ]
+}
+
+check_nvme_write() {
+    cp /mnt/PATTERN.BIN /mnt/COPY.BIN && sync && umount /mnt || return 1
+    # Mounted anew, so that it comes from the disk and not from the cache.
+    echo 3 > /proc/sys/vm/drop_caches
+    mount -t vfat -o iocharset=ascii,utf8=0 /dev/nvme0n1 /mnt || return 1
+    set -- $(sha256sum /mnt/COPY.BIN)
+    umount /mnt
+    echo "$1"
+    [ "$1" = "$(argument disk)" ]
+}
+
+check_nvme_interrupts() {
+    now=$(nvme_interrupts)
+    echo "$before to $now"
+    grep -q 'nvme0q' /proc/interrupts && [ "$now" -gt "$before" ]
+}
+
+check_ping() {
+    ping -c 3 -W 10 10.0.2.2 > /tmp/ping
+    result=$?
+    grep 'packets' /tmp/ping
+    return $result
+}
+
+check_http() {
+    wget -q -T 30 -O /tmp/page "http://10.0.2.2:$(argument port)/" || return 1
+    set -- $(sha256sum /tmp/page)
+    echo "$1"
+    [ "$1" = "$(argument page)" ]
+}
+
+case "$(argument test)" in
+spine)
+    check cpus check_cpus
+    before=$(nvme_interrupts)
+    check nvme-read check_nvme_read
+    check nvme-write check_nvme_write
+    check nvme-interrupts check_nvme_interrupts
+    grep -E 'CPU0|nvme|eth0' /proc/interrupts | sed 's/^/BH-NOTE /'
+    check ping check_ping
+    check http check_http
+    if [ $failures = 0 ]; then
+        echo "BH-CHECK all ok 6"
+    else
+        echo "BH-CHECK all failed $failures"
+    fi
+    poweroff -f
+    ;;
+boot)
+    echo BH-READY
+    poweroff -f
+    ;;
+esac
+
+echo
+echo "Linux $(uname -r) in a Bulkhead partition: $(grep -c '^processor' /proc/cpuinfo) CPUs, $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB."
+echo "Leaving this shell ends the partition. BH-READY"
+# A session of its own with a controlling terminal, so that Ctrl-C reaches what runs in the shell.
+terminal=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
+setsid sh -c "exec sh -l < $terminal > $terminal 2>&1"
+poweroff -f
