@@ -13,7 +13,7 @@ use lpar::machine::{Machine, Terminal};
 use lpar::mmio::Mmio;
 use lpar::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState, attention};
 use papr_abi::{RealAddr, Server};
-use powernv::MachineInfo;
+use powernv::{CpuModel, MachineInfo};
 use ppc64::spr::{lpcr, timebase};
 use ppc64::{guest, power};
 use spin::Once;
@@ -28,6 +28,7 @@ pub(crate) struct Partition {
     /// The partition itself.
     pub(crate) lpar: Lpar,
     image: bundle::Partition<'static>,
+    cpu: &'static CpuModel<'static>,
     real_mode: RealMode,
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
@@ -48,14 +49,13 @@ pub(crate) struct RealMode {
     selector: u64,
 }
 
-/// All real mode limits, largest first: (bytes, selector).
-const LIMITS: [RealMode; 7] = [
+/// The real mode limits used, largest first: those whose selector is even. QEMU 10.0 takes the low
+/// bit of the field on POWER8 for POWER10's HAIL, and would deliver every interrupt of the
+/// hypervisor's with translation on.
+const LIMITS: [RealMode; 4] = [
     RealMode { bytes: 256 << 30, selector: 0 },
-    RealMode { bytes: 16 << 30, selector: 1 },
     RealMode { bytes: 1 << 30, selector: 2 },
     RealMode { bytes: 256 << 20, selector: 4 },
-    RealMode { bytes: 128 << 20, selector: 7 },
-    RealMode { bytes: 64 << 20, selector: 3 },
     RealMode { bytes: 32 << 20, selector: 8 },
 ];
 
@@ -106,7 +106,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     let mut partitions = Vec::new();
     for (index, image) in bundle.partitions().enumerate() {
         let terminal = terminal(&image, &mut console_owner);
-        partitions.push(make(index as u32 + 1, image, &mut pirs, terminal));
+        partitions.push(make(index as u32 + 1, image, &info.cpu, &mut pirs, terminal));
     }
     LIVING.store(partitions.len() as u32, SeqCst);
     let partitions = PARTITIONS.call_once(|| partitions);
@@ -163,6 +163,7 @@ fn terminal(image: &bundle::Partition<'_>, owner: &mut Option<String>) -> &'stat
 fn make(
     lpid: u32,
     image: bundle::Partition<'static>,
+    cpu: &'static CpuModel<'static>,
     pirs: &mut impl Iterator<Item = u32>,
     terminal: &'static dyn Terminal,
 ) -> Partition {
@@ -221,7 +222,7 @@ fn make(
         hpt_bytes >> 10,
         image.cpus
     );
-    Partition { lpar, image, real_mode, sdr1, ending: AtomicBool::new(false) }
+    Partition { lpar, image, cpu, real_mode, sdr1, ending: AtomicBool::new(false) }
 }
 
 fn machine() -> Machine {
@@ -260,7 +261,7 @@ impl Partition {
         let start = timebase();
         self.lpar.ram.scrub();
         let scrubbed = timebase();
-        let loaded = guest_image::load(&self.lpar, &self.image, self.real_mode.bytes);
+        let loaded = guest_image::place(&self.lpar, &self.image, self.real_mode, self.cpu);
         let placed = timebase();
         match loaded {
             Ok(loaded) => {
@@ -282,7 +283,7 @@ impl Partition {
                     self.lpar.machine.threads.kick(first.pir);
                 }
             }
-            Err(error) => refuse!("partition {}: kernel: {error}", self.lpar.name),
+            Err(error) => refuse!("partition {}: {error}", self.lpar.name),
         }
     }
 

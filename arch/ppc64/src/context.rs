@@ -1,7 +1,8 @@
 //! All registers of a virtual processor while it does not run.
 //!
 //! Source of the list: Power ISA 2.07 Book III-S and `hv-mode` practice: everything that a
-//! partition can read or write and that a thread has only once.
+//! partition can read or write and that a thread has only once. Transactional memory's are not there:
+//! no partition has the facility (HFSCR), so none has a value in them.
 #![expect(unsafe_code, reason = "special registers of the guest")]
 
 use crate::slb::Slb;
@@ -149,12 +150,6 @@ sprs! {
     ciabr = CIABR;
     /// Directed privileged doorbells pending.
     dpdes = DPDES;
-    /// Transaction failure handler.
-    tfhar = TFHAR;
-    /// Transaction failure instruction.
-    tfiar = TFIAR;
-    /// Transaction exception and status.
-    texasr = TEXASR;
     /// Performance monitor control 2.
     mmcr2 = MMCR2;
     /// Performance monitor control A.

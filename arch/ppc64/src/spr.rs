@@ -127,8 +127,8 @@ pub mod lpcr {
     pub const PECE_OTHER: u64 = 1 << 12;
     /// All that ends nap.
     pub const WAKE: u64 = PECE_EXTERNAL | PECE_DECREMENTER | PECE_OTHER;
-    /// 52:54, default prefetch depth, position.
-    pub const DPFD_SHIFT: u32 = 9;
+    /// 9:11, default prefetch depth, position. Source: Linux `arch/powerpc/include/asm/reg.h`.
+    pub const DPFD_SHIFT: u32 = 52;
     /// 60:61: external interrupts and real mode as for a logical partition.
     pub const LPES: u64 = 0xc;
     /// 63: hypervisor decrementer interrupts enabled.

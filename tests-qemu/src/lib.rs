@@ -1,2 +1,0 @@
-//! Runs Bulkhead under QEMU with test partitions.
-
