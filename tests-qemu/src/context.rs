@@ -1,0 +1,154 @@
+//! Where everything is, and how a case starts its machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bundle::build::{Load, PartitionSpec};
+use bundle::{Console, Device};
+use qemu_run::{Machine, Session};
+use regex::Regex;
+
+/// The DMA window that test devices get, in bytes.
+const WINDOW_BYTES: u64 = 1 << 30;
+
+/// Paths, and what belongs to the case that runs.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Context {
+    /// The hypervisor's image.
+    #[arg(
+        long,
+        env = "BULKHEAD_IMAGE",
+        default_value = "target/bulkhead/bulkhead.img"
+    )]
+    image: PathBuf,
+    /// The test guest, an ELF.
+    #[arg(
+        long,
+        env = "BULKHEAD_GUEST_TEST",
+        default_value = "target/bulkhead/guest-test.elf"
+    )]
+    guest_test: PathBuf,
+    /// The folder with the Linux guests that `cargo xtask setup` provides.
+    #[arg(long, env = "BULKHEAD_GUESTS", default_value = "target/guests")]
+    pub(crate) guests: PathBuf,
+    /// The folder for logs, bundles and disks.
+    #[arg(long, env = "BULKHEAD_LOGS", default_value = "target/logs/tests-qemu")]
+    logs: PathBuf,
+    /// Linux guests that are not there make their cases fail instead of being skipped.
+    #[arg(long)]
+    pub(crate) require_guests: bool,
+    /// Multiplies every time limit: for slow or busy hosts.
+    #[arg(long, default_value_t = 1)]
+    patience: u32,
+    /// More words for guest-test's command line in the case `guest-test`, such as `only=tce`.
+    #[arg(long, default_value = "")]
+    pub(crate) payload_words: String,
+    #[arg(skip)]
+    case: String,
+}
+
+impl Context {
+    /// The context of case `name`.
+    pub(crate) fn of(&self, name: &str) -> Self {
+        Self {
+            case: name.replace(['/', ' '], "-"),
+            ..self.clone()
+        }
+    }
+
+    /// A time limit of `seconds`.
+    pub(crate) fn limit(&self, seconds: u64) -> Duration {
+        Duration::from_secs(seconds) * self.patience
+    }
+
+    /// A file of this case, named with `suffix`; its folder is made.
+    pub(crate) fn file(&self, suffix: &str) -> Result<PathBuf> {
+        std::fs::create_dir_all(&self.logs)
+            .with_context(|| format!("{} cannot be made", self.logs.display()))?;
+        Ok(self.logs.join(format!("{}.{suffix}", self.case)))
+    }
+
+    /// The reference machine: 2 CPUs, 2 GiB.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine::new(&self.image)
+    }
+
+    /// `machine` with the bundle `bytes`, started.
+    pub(crate) fn boot(&self, machine: Machine, bytes: &[u8]) -> Result<Session> {
+        let path = self.file("bundle")?;
+        std::fs::write(&path, bytes)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        // QEMU takes an initrd only beside a kernel, which Bulkhead does not look at.
+        let kernel = self.file("kernel")?;
+        std::fs::write(&kernel, [0; 4])?;
+        self.start(machine.bundle(path).arg("-kernel").arg(kernel))
+    }
+
+    /// `machine` as it is, started.
+    pub(crate) fn start(&self, machine: Machine) -> Result<Session> {
+        ensure!(
+            self.image.exists(),
+            "{} is missing: run `cargo xtask build`",
+            self.image.display()
+        );
+        Ok(machine.spawn(&self.file("log")?)?)
+    }
+
+    /// A partition with `guest-test` and command line `words`: 512 MiB, 2 CPUs, no device.
+    pub(crate) fn payload(&self, words: &str) -> Result<PartitionSpec> {
+        Ok(PartitionSpec {
+            name: "payload".to_owned(),
+            memory_bytes: 512 << 20,
+            cpus: 2,
+            console: Console::Vty,
+            kernel: read(&self.guest_test)?,
+            load: Load::Elf,
+            initrd: None,
+            command_line: words.to_owned(),
+            devices: Vec::new(),
+        })
+    }
+}
+
+/// The device at `path` with a DMA window of 1 GiB and 16 interrupts.
+pub(crate) fn device(path: &str) -> Result<Device> {
+    let path = path
+        .parse()
+        .map_err(|error| anyhow::anyhow!("{path}: {error:?}"))?;
+    Ok(Device {
+        path,
+        dma_window_bytes: WINDOW_BYTES,
+        msi_quota: 16,
+    })
+}
+
+/// The file at `path`, or an error that names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// A regular expression of the tests' own.
+pub(crate) fn regex(pattern: &str) -> Result<Regex> {
+    Ok(Regex::new(pattern)?)
+}
+
+/// Waits for the machine's end and returns the reason given for it.
+///
+/// The reasons are spelled out, as a line may be looked at before all of it has come.
+pub(crate) fn stop_reason(session: &mut Session, limit: Duration) -> Result<String> {
+    let reasons = "power-off|panic|machine-check|unexpected-interrupt|bad-machine|bad-bundle";
+    let line = session.wait_for(&regex(&format!(r"^bulkhead\| STOP ({reasons})"))?, limit)?;
+    Ok(line.rsplit(' ').next().unwrap_or_default().to_owned())
+}
+
+/// Waits for the machine's end and checks that `reason` was given for it.
+pub(crate) fn stops_with(session: &mut Session, reason: &str, limit: Duration) -> Result<()> {
+    let got = stop_reason(session, limit)?;
+    ensure!(
+        got == reason,
+        "the machine stopped with `{got}` and not `{reason}`; {}",
+        session.log().display()
+    );
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Debian's kernels as partitions: two processors, NVMe and e1000e of their own, checked from both sides.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use bundle::Console;
+use bundle::build::{Load, PartitionSpec};
+use qemu_run::{HttpFixture, Session, Source, disk};
+
+use crate::case::{Case, Outcome, Part, Verdict};
+use crate::context::{Context, device, read, regex, stops_with};
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "linux-6.1",
+        run: |context| spine(context, "debian-6.1"),
+    },
+    Case {
+        name: "linux-6.12",
+        run: |context| spine(context, "debian-6.12"),
+    },
+];
+
+const NVME: &str = "phb0/00.0/00.0";
+const NIC: &str = "phb1/00.0/00.0";
+const DISK_BYTES: u64 = 64 << 20;
+/// What the web server serves; longer than a few packets.
+const PAGE_BYTES: usize = 100_000;
+/// The checks that the guest's first process makes; none may be missing.
+const CHECKS: [&str; 6] = [
+    "cpus",
+    "nvme-read",
+    "nvme-write",
+    "nvme-interrupts",
+    "ping",
+    "http",
+];
+
+/// Boots guest `name` and has it check what it has.
+fn spine(context: &Context, name: &str) -> Outcome {
+    let folder = context.guests.join(name);
+    let initramfs = folder.join("initramfs.gz");
+    if !initramfs.exists() || !folder.join("vmlinux").exists() {
+        let why = format!("{} is not there: run `cargo xtask setup`", folder.display());
+        ensure!(!context.require_guests, why);
+        return Ok(vec![Part {
+            name: "boot".to_owned(),
+            verdict: Verdict::Skipped(why),
+        }]);
+    }
+    let image = context.file("disk")?;
+    disk::create(&image, DISK_BYTES)?;
+    let page: Vec<u8> = (0..PAGE_BYTES).map(|n| b'a' + (n * n % 26) as u8).collect();
+    let server = HttpFixture::serve(page.clone())?;
+    let partition = PartitionSpec {
+        name: "linux".to_owned(),
+        memory_bytes: 1 << 30,
+        cpus: 2,
+        console: Console::Vty,
+        kernel: read(&folder.join("vmlinux"))?,
+        load: Load::Elf,
+        initrd: Some(read(&initramfs)?),
+        command_line: format!(
+            "console=hvc0 bulkhead.test=spine bulkhead.cpus=2 bulkhead.disk={} bulkhead.port={} bulkhead.page={}",
+            disk::sha256_hex(&disk::pattern()),
+            server.port(),
+            disk::sha256_hex(&page)
+        ),
+        devices: vec![device(NVME)?, device(NIC)?],
+    };
+    let bytes = bundle::build::pack(&[partition])
+        .map_err(|error| anyhow::anyhow!("the bundle cannot be packed: {error}"))?;
+    let machine = context.machine().nvme(NVME, &image)?.e1000e(NIC)?;
+    let mut session = context.boot(machine, &bytes)?;
+    session.fail_on(regex("Kernel panic|Oops:|os-term:")?);
+    let mut parts = console(context, &mut session)?;
+    parts.extend(checks(context, &mut session)?);
+    stops_with(&mut session, "power-off", context.limit(30))?;
+    parts.push(Part {
+        name: "host-reads-the-copy".to_owned(),
+        verdict: verdict(copy_is_right(&image)),
+    });
+    let served = ensure_served(&server);
+    parts.push(Part {
+        name: "host-served-the-page".to_owned(),
+        verdict: verdict(served),
+    });
+    Ok(parts)
+}
+
+fn verdict(result: Result<()>) -> Verdict {
+    match result {
+        Ok(()) => Verdict::Passed,
+        Err(error) => Verdict::Failed(format!("{error:#}")),
+    }
+}
+
+/// Waits until the kernel has made hvc0 its console.
+fn console(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
+    session.wait_for_in(
+        Source::Partitions,
+        &regex("Linux version ")?,
+        context.limit(60),
+    )?;
+    session.wait_for_in(
+        Source::Partitions,
+        &regex(r"printk: (legacy )?console \[hvc0\] enabled|console \[hvc0\]")?,
+        context.limit(120),
+    )?;
+    Ok(vec![Part {
+        name: "hvc0".to_owned(),
+        verdict: Verdict::Passed,
+    }])
+}
+
+/// Reads the guest's results up to the last; one that never came has failed.
+fn checks(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
+    let form = regex(r"BH-CHECK (\S+) (ok|failed)\b ?(.*)")?;
+    let mut parts = Vec::new();
+    loop {
+        // The whole line must have come before it is read.
+        let line = session.wait_for_in(
+            Source::Partitions,
+            &regex(r"BH-CHECK \S+ (ok|failed)\b.*$")?,
+            context.limit(180),
+        )?;
+        let captures = form
+            .captures(&line)
+            .context("the expression above matched")?;
+        let (_, [name, result, detail]) = captures.extract();
+        if name == "all" {
+            break;
+        }
+        let verdict = if result == "ok" {
+            Verdict::Passed
+        } else {
+            Verdict::Failed(detail.to_owned())
+        };
+        parts.push(Part {
+            name: name.to_owned(),
+            verdict,
+        });
+    }
+    for wanted in CHECKS {
+        if !parts.iter().any(|part| part.name == wanted) {
+            parts.push(Part {
+                name: wanted.to_owned(),
+                verdict: Verdict::Failed("the guest never made it".to_owned()),
+            });
+        }
+    }
+    Ok(parts)
+}
+
+fn copy_is_right(image: &Path) -> Result<()> {
+    let copy = disk::read_file(image, disk::COPY_FILE).context("the copy on the disk")?;
+    ensure!(
+        copy == disk::pattern(),
+        "the copy on the disk differs from its original"
+    );
+    Ok(())
+}
+
+fn ensure_served(server: &HttpFixture) -> Result<()> {
+    ensure!(server.requests() >= 1, "the web server was never asked");
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Boots Bulkhead under QEMU, again and again, and checks what comes of it.
+//!
+//! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
+//! refused, [`linux`] boots Debian's kernels. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
+//! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod case;
+mod context;
+mod linux;
+mod payload;
+mod refusals;
+
+use case::{Case, Outcome, Tally};
+use context::Context;
+
+/// Boots Bulkhead under QEMU and checks what comes of it.
+#[derive(Debug, Parser)]
+#[command(name = "tests-qemu")]
+struct Arguments {
+    #[command(flatten)]
+    context: Context,
+    /// Only cases whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Prints the names of the cases and ends.
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = arguments.filter.as_deref().unwrap_or("");
+    let cases = [payload::CASES, refusals::CASES, linux::CASES].concat();
+    let chosen: Vec<Case> = cases
+        .into_iter()
+        .filter(|case| case.name.contains(filter))
+        .collect();
+    if arguments.list {
+        chosen.iter().for_each(|case| println!("{}", case.name));
+        return ExitCode::SUCCESS;
+    }
+    qemu_run::stop_all_on_interrupt(|| ());
+    let mut tally = Tally::default();
+    for case in &chosen {
+        tally.add(case.name, (case.run)(&arguments.context.of(case.name)));
+    }
+    if chosen.is_empty() {
+        tally.add(
+            "filter",
+            Err(anyhow::anyhow!("no case's name contains `{filter}`")),
+        );
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// What a case without parts returns.
+fn passed() -> Outcome {
+    Ok(Vec::new())
+}
