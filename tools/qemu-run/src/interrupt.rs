@@ -1,7 +1,9 @@
 //! What happens to running machines when the user presses Ctrl-C or ends the process.
 
-use std::process::Child;
+use std::io;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::time::Duration;
 
 /// A child process that may be killed from another thread; killing it after it was reaped does nothing.
 pub(crate) type SharedChild = Arc<Mutex<Child>>;
@@ -22,6 +24,26 @@ pub(crate) fn kill(child: &SharedChild) {
     // Both fail only when the child is gone, which is what is wanted.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Runs `command` on this process's terminal until it ends by itself, or is ended by [`stop_all_on_interrupt`].
+///
+/// # Errors
+/// What starting it fails with.
+pub fn run_in_terminal(command: &mut Command) -> io::Result<ExitStatus> {
+    let child = Arc::new(Mutex::new(command.spawn()?));
+    register(&child);
+    loop {
+        // Asked again and again, not waited for: waiting would hold the lock that ending it needs.
+        if let Some(status) = child
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .try_wait()?
+        {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Makes SIGINT, SIGTERM and SIGHUP end every running machine, run `before_exit`, and leave with exit code 130.

@@ -12,6 +12,6 @@ mod machine;
 mod session;
 
 pub use http::HttpFixture;
-pub use interrupt::stop_all_on_interrupt;
+pub use interrupt::{run_in_terminal, stop_all_on_interrupt};
 pub use machine::{Location, LocationError, Machine, MachineError, REFERENCE_MACHINE};
 pub use session::{HYPERVISOR_PREFIX, Session, SessionError, Source, WaitError};

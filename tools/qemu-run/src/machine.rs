@@ -1,7 +1,7 @@
 //! The reference machine and its QEMU command line.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -127,12 +127,25 @@ pub enum MachineError {
     Twice(Location),
 }
 
+/// What a machine starts.
+#[derive(Debug, Clone)]
+enum Firmware {
+    /// A raw image at real address 0.
+    Image(PathBuf),
+    /// QEMU's own hypervisor, with a Linux kernel.
+    Pseries {
+        kernel: PathBuf,
+        initrd: PathBuf,
+        command_line: String,
+    },
+}
+
 /// One QEMU machine: the reference machine unless told otherwise.
 ///
 /// Every device is named, nothing comes by default; the network, where there is one, is QEMU's user network.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    image: PathBuf,
+    firmware: Firmware,
     bundle: Option<PathBuf>,
     kind: String,
     cpus: u32,
@@ -151,7 +164,7 @@ impl Machine {
     #[must_use]
     pub fn new(image: impl Into<PathBuf>) -> Self {
         Self {
-            image: image.into(),
+            firmware: Firmware::Image(image.into()),
             bundle: None,
             kind: REFERENCE_MACHINE.to_owned(),
             cpus: 2,
@@ -163,6 +176,28 @@ impl Machine {
             gdb_port: None,
             qmp_socket: None,
             extra: Vec::new(),
+        }
+    }
+
+    /// Describes QEMU's own partition (`pseries`), where QEMU is the hypervisor, with a Linux kernel: to compare with.
+    ///
+    /// Locations of devices mean nothing to it: every device goes to its one PCI bus.
+    #[must_use]
+    pub fn pseries(kernel: &Path, initrd: &Path, command_line: &str) -> Self {
+        let (kernel, initrd) = (kernel.to_owned(), initrd.to_owned());
+        let command_line = command_line.to_owned();
+        // The same processor as powernv8's, so that the kernel does the same.
+        let machine = Self::new("")
+            .kind("pseries,usb=off")
+            .arg("-cpu")
+            .arg("power8_v2.0");
+        Self {
+            firmware: Firmware::Pseries {
+                kernel,
+                initrd,
+                command_line,
+            },
+            ..machine
         }
     }
 
@@ -282,11 +317,14 @@ impl Machine {
         self
     }
 
-    /// Returns QEMU's command for a machine whose console is this process's terminal; Ctrl-A x leaves it.
+    /// Returns QEMU's command for a machine whose console is this process's terminal; Ctrl-A x leaves it. What the
+    /// console shows is also written to the file `log`.
     #[must_use]
-    pub fn interactive_command(&self) -> Command {
+    pub fn interactive_command(&self, log: &Path) -> Command {
         // signal=off: Ctrl-C belongs to the guest. mux=on: Ctrl-A x is QEMU's own way out.
-        let mut command = self.command_with_console("stdio,id=console,mux=on,signal=off");
+        let mut console = OsString::from("stdio,id=console,mux=on,signal=off,logfile=");
+        console.push(escape_commas(log));
+        let mut command = self.command_with_console(&console);
         command.args(["-mon", "chardev=console,mode=readline"]);
         command
     }
@@ -294,7 +332,8 @@ impl Machine {
     /// Returns QEMU's command for a machine whose console is its standard input and output.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = self.command_with_console("stdio,id=console,mux=off,signal=off");
+        let mut command =
+            self.command_with_console(OsStr::new("stdio,id=console,mux=off,signal=off"));
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -310,7 +349,7 @@ impl Machine {
         Session::start(self.command(), log)
     }
 
-    fn command_with_console(&self, console: &str) -> Command {
+    fn command_with_console(&self, console: &OsStr) -> Command {
         let mut command = Command::new(QEMU);
         command.args([
             "-M",
@@ -321,8 +360,30 @@ impl Machine {
             &format!("{}M", self.memory_mib),
         ]);
         command.args(["-nodefaults", "-display", "none", "-no-user-config"]);
-        command.args(["-chardev", console, "-serial", "chardev:console"]);
-        command.arg("-bios").arg(&self.image);
+        command
+            .arg("-chardev")
+            .arg(console)
+            .args(["-serial", "chardev:console"]);
+        let pseries = match &self.firmware {
+            Firmware::Image(image) => {
+                command.arg("-bios").arg(image);
+                false
+            }
+            Firmware::Pseries {
+                kernel,
+                initrd,
+                command_line,
+            } => {
+                command
+                    .arg("-kernel")
+                    .arg(kernel)
+                    .arg("-initrd")
+                    .arg(initrd)
+                    .arg("-append")
+                    .arg(command_line);
+                true
+            }
+        };
         if let Some(bundle) = &self.bundle {
             command.arg("-initrd").arg(bundle);
         }
@@ -335,7 +396,7 @@ impl Machine {
                 "isa-ipmi-bt,bmc=bmc0,irq=10",
             ]);
         }
-        for phb in &self.phbs {
+        for phb in self.phbs.iter().filter(|_| !pseries) {
             command.args([
                 "-device",
                 &format!("pnv-phb,chip-id=0,index={phb},id=phb{phb}"),
@@ -350,9 +411,8 @@ impl Machine {
         }
         for (location, model) in &self.devices {
             let mut device = format!("{model},id={}", location.qemu_id());
-            if let (Some(parent), Some((slot, function))) =
-                (location.parent(), location.hops.last())
-            {
+            let place = location.parent().zip(location.hops.last());
+            if let Some((parent, (slot, function))) = place.filter(|_| !pseries) {
                 // Infallible: a String takes everything.
                 let _ = write!(
                     device,
@@ -457,6 +517,34 @@ mod tests {
                 "{expected} is not in {arguments:#?}"
             );
         }
+    }
+
+    #[test]
+    fn qemus_own_partition_has_the_devices_on_its_one_bus() {
+        let machine = Machine::pseries(Path::new("vmlinux"), Path::new("initrd"), "quiet");
+        let arguments = arguments(
+            &machine
+                .nvme("phb0/00.0/00.0", Path::new("a.img"))
+                .expect("fits"),
+        );
+        assert!(
+            arguments
+                .windows(2)
+                .any(|pair| pair == ["-kernel", "vmlinux"]),
+            "{arguments:#?}"
+        );
+        assert!(
+            arguments
+                .iter()
+                .any(|argument| argument.ends_with(",id=phb0-00.0-00.0")),
+            "{arguments:#?}"
+        );
+        assert!(
+            !arguments
+                .iter()
+                .any(|argument| argument.contains("pnv-phb") || argument == "-bios"),
+            "{arguments:#?}"
+        );
     }
 
     #[test]
