@@ -147,13 +147,13 @@ mod tests {
         let count = || bench.read(AREA + vpa::YIELD_COUNT, 4);
         assert_eq!(count() % 2, 0);
         let before = count();
-        preempted(&bench.lpar, vcpu);
+        preempted(bench.lpar, vcpu);
         assert_eq!(count(), before + 1);
-        preempted(&bench.lpar, vcpu);
+        preempted(bench.lpar, vcpu);
         assert_eq!(count(), before + 1);
-        dispatched(&bench.lpar, vcpu);
+        dispatched(bench.lpar, vcpu);
         assert_eq!(count(), before + 2);
-        dispatched(&bench.lpar, vcpu);
+        dispatched(bench.lpar, vcpu);
         assert_eq!(count(), before + 2);
         assert_eq!(bench.read(AREA + vpa::DISPERSION_COUNT, 4), 0);
     }
@@ -163,9 +163,9 @@ mod tests {
         let bench = with_area();
         let vcpu = &bench.lpar.vcpus[0];
         vcpu.dispatches.store(u32::MAX - 1, Relaxed);
-        preempted(&bench.lpar, vcpu);
+        preempted(bench.lpar, vcpu);
         bench.write(AREA + vpa::YIELD_COUNT, 4, 77);
-        dispatched(&bench.lpar, vcpu);
+        dispatched(bench.lpar, vcpu);
         assert_eq!(bench.read(AREA + vpa::YIELD_COUNT, 4), 0);
     }
 
@@ -183,7 +183,7 @@ mod tests {
             srr0: 0xaaaa,
             srr1: 0xbbbb,
         };
-        log_wait(&bench.lpar, vcpu, &wait);
+        log_wait(bench.lpar, vcpu, &wait);
         assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 0);
         bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
         for round in 0..3 {
@@ -191,7 +191,7 @@ mod tests {
                 ticks: round,
                 ..wait
             };
-            log_wait(&bench.lpar, vcpu, &wait);
+            log_wait(bench.lpar, vcpu, &wait);
         }
         assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 3);
         let pir = u64::from(vcpu.pir);

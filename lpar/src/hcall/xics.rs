@@ -87,8 +87,9 @@ impl Hcall for XirrX {
 fn accept(caller: &mut Caller<'_>) -> u32 {
     let presenter = caller.lpar.machine.presenter;
     let pir = caller.vcpu.pir;
-    let mut xirr = presenter.accept(pir);
+    let mut cppr = xics::MOST_FAVORED;
     for _ in 0..ROUNDS {
+        let xirr = presenter.accept(pir);
         let irq = xics::source(xirr);
         if irq == xics::NONE || caller.lpar.xics.trigger(irq).is_some() {
             return xirr;
@@ -106,17 +107,9 @@ fn accept(caller: &mut Caller<'_>) -> u32 {
             caller.lpar.machine.foreign.handle(irq, pir);
             presenter.eoi(pir, xirr);
         }
-        xirr = presenter.accept(pir);
+        cppr = xics::cppr(xirr);
     }
-    // Whatever this last one is, it is given back: ended at once, it is presented again while it
-    // lasts, and the partition sees a spurious interrupt meanwhile.
-    if xics::source(xirr) != xics::NONE {
-        match caller.lpar.xics.trigger(xics::source(xirr)) {
-            Some(_) => return xirr,
-            None => presenter.eoi(pir, xirr),
-        }
-    }
-    xics::xirr(xics::cppr(xirr), xics::NONE)
+    xics::xirr(cppr, xics::NONE)
 }
 
 /// Ends an inter-processor interrupt that the partition did not ask for.

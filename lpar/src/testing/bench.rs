@@ -31,10 +31,13 @@ pub(crate) const LSI: Irq = Irq(0xff8);
 pub(crate) const MSI: Irq = Irq(0x820);
 
 /// A presentation controller: per thread CPPR, MFRR and what is pending.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct FakeIcp {
     threads: Mutex<BTreeMap<u32, IcpThread>>,
+    before_set_mfrr: Mutex<Option<IcpEvent>>,
 }
+
+type IcpEvent = Box<dyn FnOnce(&FakeIcp) + Send>;
 
 #[derive(Debug)]
 struct IcpThread {
@@ -75,6 +78,14 @@ impl FakeIcp {
     pub(crate) fn present(&self, pir: u32, irq: Irq, priority: u8) {
         self.with(pir, |t| t.pending.insert((priority, irq.0)));
     }
+    /// As the hypervisor kicks a thread: sets its MFRR and nothing else.
+    pub(crate) fn kick(&self, pir: u32, mfrr: u8) {
+        self.with(pir, |t| t.mfrr = mfrr);
+    }
+    /// Has `event` happen just before the next change of an MFRR.
+    pub(crate) fn before_set_mfrr(&self, event: impl FnOnce(&FakeIcp) + Send + 'static) {
+        *self.before_set_mfrr.lock().unwrap() = Some(Box::new(event));
+    }
     pub(crate) fn cppr(&self, pir: u32) -> u8 {
         self.with(pir, |t| t.cppr)
     }
@@ -111,6 +122,10 @@ impl Presenter for FakeIcp {
         self.with(pir, |t| t.cppr = cppr);
     }
     fn set_mfrr(&self, pir: u32, mfrr: u8) {
+        let event = self.before_set_mfrr.lock().unwrap().take();
+        if let Some(event) = event {
+            event(self);
+        }
         self.with(pir, |t| t.mfrr = mfrr);
     }
 }
@@ -332,9 +347,8 @@ fn fake_pci() -> &'static FakePci {
 }
 
 /// A partition with two processors, two functions and 1 MiB of memory on a machine of fakes.
-#[derive(Debug)]
 pub(crate) struct Bench {
-    pub(crate) lpar: Lpar,
+    pub(crate) lpar: &'static Lpar,
     pub(crate) icp: &'static FakeIcp,
     pub(crate) sources: &'static FakeSources,
     pub(crate) foreign: &'static FakeForeign,
@@ -400,9 +414,9 @@ impl Bench {
             security: CpuSecurity::EMULATED,
         };
         change(&mut config);
-        let lpar = Lpar::new(config);
+        let lpar: &'static Lpar = leak(Lpar::new(config));
         lpar.vcpus[0].set_state(VcpuState::Running);
-        crate::vpa::dispatched(&lpar, &lpar.vcpus[0]);
+        crate::vpa::dispatched(lpar, &lpar.vcpus[0]);
         Self {
             lpar,
             icp,
@@ -519,7 +533,7 @@ pub(crate) fn call_on(
     let mut regs = [0; 9];
     regs[..words.len()].copy_from_slice(words);
     let vcpu = &bench.lpar.vcpus[server];
-    let (code, after) = hcall::serve(&bench.lpar, vcpu, token, &mut regs);
+    let (code, after) = hcall::serve(bench.lpar, vcpu, token, &mut regs);
     (code, regs, after)
 }
 

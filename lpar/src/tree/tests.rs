@@ -57,7 +57,7 @@ fn names(tree: &[u8], path: &str) -> Vec<String> {
 }
 
 fn prepared(bench: &Bench) -> (Layout, Vec<u8>) {
-    let layout = prepare(&bench.lpar, &FACTS).unwrap();
+    let layout = prepare(bench.lpar, &FACTS).unwrap();
     let mut tree = vec![0; layout.fdt_bytes as usize];
     bench.lpar.ram.read(layout.fdt, &mut tree).unwrap();
     (layout, tree)
@@ -124,8 +124,8 @@ fn memory_is_the_real_mode_area_first_and_then_the_rest() {
         rma_bytes: RAM_BYTES,
         ..FACTS
     };
-    let layout = prepare(&bench.lpar, &facts).unwrap();
-    let tree = build(&bench.lpar, &facts, &layout).unwrap();
+    let layout = prepare(bench.lpar, &facts).unwrap();
+    let tree = build(bench.lpar, &facts, &layout).unwrap();
     assert_eq!(
         cells(&tree, "/memory@0", "reg"),
         [0, 0, 0, RAM_BYTES as u32]
@@ -439,7 +439,7 @@ fn too_small_a_memory_is_an_error_that_says_how_much_is_needed() {
             initrd_bytes,
             ..FACTS
         };
-        let Err(TreeError::NoRoom(error)) = prepare(&bench.lpar, &facts) else {
+        let Err(TreeError::NoRoom(error)) = prepare(bench.lpar, &facts) else {
             panic!("{kernel_end:#x} {initrd_bytes:#x}");
         };
         assert!(error.needed > error.available, "{error}");
@@ -450,7 +450,7 @@ fn too_small_a_memory_is_an_error_that_says_how_much_is_needed() {
         initrd_bytes: 0x2_0000,
         ..FACTS
     };
-    assert!(prepare(&bench.lpar, &facts).is_ok());
+    assert!(prepare(bench.lpar, &facts).is_ok());
 }
 
 #[test]
@@ -459,6 +459,6 @@ fn text_that_no_tree_can_hold_is_an_error() {
         bootargs: "a\0b",
         ..FACTS
     };
-    let error = prepare(&Bench::new().lpar, &facts).unwrap_err();
+    let error = prepare(Bench::new().lpar, &facts).unwrap_err();
     assert_eq!(error, TreeError::ZeroByte("bootargs"));
 }
