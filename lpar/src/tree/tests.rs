@@ -383,7 +383,7 @@ fn a_host_bridge_has_one_window_for_registers_that_lie_alike() {
 fn what_is_placed_is_reserved_within_reach_and_apart_from_everything_else() {
     let bench = Bench::new();
     let (layout, tree) = prepared(&bench);
-    let mut ranges = vec![
+    let mut ranges = [
         0..FACTS.kernel_end,
         layout.rtas.0..layout.rtas.0 + 4096,
         layout.fdt.0..layout.fdt.0 + tree.len() as u64,

@@ -204,7 +204,7 @@ fn a_storm_of_foreign_interrupts_ends_the_call_and_loses_nothing() {
     }
     assert_eq!(xirr(&bench), 0xff00_0000);
     let first = bench.foreign.handled().len();
-    assert!(first >= 8 && first < 16);
+    assert!((8..16).contains(&first));
     assert_eq!(bench.icp.cppr(PIRS[0]), 0xff);
     bench.icp.present(PIRS[0], MSI, 99);
     let mut rounds = 0;
