@@ -138,7 +138,7 @@ mod tests {
         }
         out.extend(1u32.to_le_bytes());
         out.extend(7u32.to_le_bytes());
-        for word in [120, 0xc000_0000_0000_0000 + paddr, paddr, data.len() as u64, memsz, 8] {
+        for word in [120, 0xc000_0000_0000_0000_u64.wrapping_add(paddr), paddr, data.len() as u64, memsz, 8] {
             out.extend(word.to_le_bytes());
         }
         out.extend(data);

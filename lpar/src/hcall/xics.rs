@@ -91,7 +91,12 @@ fn accept(caller: &mut Caller<'_>) -> u32 {
     for _ in 0..ROUNDS {
         let xirr = presenter.accept(pir);
         let irq = xics::source(xirr);
-        if irq == xics::NONE || caller.lpar.xics.trigger(irq).is_some() {
+        if caller.lpar.xics.trigger(irq).is_some() {
+            return xirr;
+        }
+        if irq == xics::NONE {
+            // Accepting nothing changes nothing, but QEMU 10.0's controller then forgets its priority.
+            presenter.set_cppr(pir, xics::cppr(xirr));
             return xirr;
         }
         if irq == Irq::IPI {

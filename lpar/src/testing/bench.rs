@@ -108,6 +108,9 @@ impl Presenter for FakeIcp {
             if let Some((priority, irq)) = t.best() {
                 t.cppr = priority;
                 t.pending.remove(&(priority, irq));
+            } else {
+                // As QEMU 10.0's controller, against the architecture.
+                t.cppr = 0xff;
             }
             xirr
         })
