@@ -425,3 +425,75 @@ impl<'a> Batch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::cells;
+    use std::sync::atomic::AtomicU64;
+
+    struct NoTlb;
+
+    impl Tlb for NoTlb {
+        fn invalidate(&self, _: u32, _: u64, _: u64, _: u64) {}
+    }
+
+    #[test]
+    fn only_tables_of_a_power_of_two_of_bytes_are_taken() {
+        let words = cells(1 << 16);
+        for (words, log2) in [
+            (1 << 15, Some(18)),
+            (1 << 16, Some(19)),
+            (1 << 14, None),
+            (50_000, None),
+            (0, None),
+        ]
+        .map(|(count, log2)| (&words[..count], log2))
+        {
+            words.iter().for_each(|word| word.store(1));
+            assert_eq!(Hpt::new(words).map(|hpt| hpt.log2_bytes()), log2);
+            assert!(log2.is_none() || words.iter().all(|word| word.load() == 0));
+        }
+    }
+
+    /// Waits until both threads are here for the `round`th time; counts from 1.
+    fn meet(arrived: &AtomicU64, round: u64) {
+        arrived.fetch_add(1, Relaxed);
+        while arrived.load(Relaxed) < 2 * round {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Each round both threads enter the same slot, then both remove it: each time one must win. They read
+    /// it meanwhile: each enters a page number that goes with its AVPN, so half an entry would show.
+    #[test]
+    fn of_two_threads_at_one_slot_one_wins_and_both_see_it_whole() {
+        const ROUNDS: u64 = 20_000;
+        let hpt = Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).unwrap();
+        let [before, between] = [AtomicU64::new(0), AtomicU64::new(0)];
+        let [entered, removed] = [AtomicU64::new(0), AtomicU64::new(0)];
+        let index = PteIndex(12);
+        std::thread::scope(|scope| {
+            for id in 1..3u64 {
+                let (hpt, before, between) = (&hpt, &before, &between);
+                let (entered, removed) = (&entered, &removed);
+                scope.spawn(move || {
+                    let entry = (id << 7, id << 16);
+                    for round in 1..=ROUNDS {
+                        meet(before, round);
+                        let won = hpt.enter(&NoTlb, index, Placement::Exact, entry, || {});
+                        entered.fetch_add(u64::from(won.is_ok()), Relaxed);
+                        let (v, r) = hpt.read(index).unwrap();
+                        let own = v & v::HV_LOCK == 0 && v >> 7 == r >> 16;
+                        meet(between, round);
+                        let won = hpt.remove(&NoTlb, 1, index, Match::ANY);
+                        removed.fetch_add(u64::from(won.is_ok()), Relaxed);
+                        assert!(own, "{v:#x} {r:#x}");
+                    }
+                });
+            }
+        });
+        assert_eq!(entered.into_inner(), ROUNDS);
+        assert_eq!(removed.into_inner(), ROUNDS);
+    }
+}

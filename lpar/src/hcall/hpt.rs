@@ -38,7 +38,9 @@ struct HostEntry {
 impl Lpar {
     /// Checks an entry that a partition wants and makes it the hardware's.
     fn host_entry(&self, v: u64, r: u64) -> Result<HostEntry, Refusal> {
-        let size = PageSize::of(v, r).ok_or(bad("page size not offered"))?;
+        let size = PageSize::of(v, r)
+            .filter(|size| size.is_offered(&self.ram))
+            .ok_or(bad("page size not offered"))?;
         if v & v::B > v::B_1T {
             return Err(bad("reserved segment size"));
         }
@@ -52,9 +54,6 @@ impl Lpar {
                 .ram
                 .real(at, size.bytes())
                 .map_err(|_| bad("page crosses the end of memory"))?;
-            if real.0 & (size.bytes() - 1) != 0 {
-                return Err(bad("page larger than memory is aligned to"));
-            }
             if wimg != r::M {
                 return Err(bad("memory must have WIMG 0010"));
             }
@@ -79,7 +78,7 @@ impl Lpar {
 
     /// Returns a second doubleword as the partition may see it.
     fn guest_entry(&self, r: u64) -> u64 {
-        // Memory lies aligned to the page, so an LP encoding in the low bits stays as it is. What is
+        // Memory is aligned to every page size offered, so an LP encoding in the low bits stays as it is. What is
         // not memory is device memory, which has one address.
         let at = self.ram.logical(RealAddr(r & r::RPN));
         at.map_or(r, |at| r & !r::RPN | at.0)
@@ -248,18 +247,17 @@ impl Hcall for Read {
     fn run(self, caller: &mut Caller<'_>) -> HResult {
         let lpar = caller.lpar;
         let (first, count) = if self.flags & flag::READ_4 != 0 {
-            (self.index.0 & !3, 4_u64)
+            (self.index.0 & !3, 4)
         } else {
             (self.index.0, 1)
         };
         let mut entries = [(0, 0); 4];
-        for (entry, offset) in entries.iter_mut().zip(0..count) {
-            // Past the largest number there is no entry either.
-            let (v, r) = lpar.hpt.read(PteIndex(first.wrapping_add(offset)))?;
+        for (entry, index) in entries.iter_mut().zip(first..).take(count) {
+            let (v, r) = lpar.hpt.read(PteIndex(index))?;
             *entry = (v, lpar.guest_entry(r));
         }
         let (pairs, _) = caller.regs.as_chunks_mut::<2>();
-        for (pair, (v, r)) in pairs.iter_mut().zip(entries).take(count as usize) {
+        for (pair, (v, r)) in pairs.iter_mut().zip(entries).take(count) {
             *pair = [v, r];
         }
         Ok(())

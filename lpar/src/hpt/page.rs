@@ -1,5 +1,7 @@
 //! What an entry says of its page, and what tlbie must be told of it.
 
+use crate::GuestRam;
+use alloc::vec::Vec;
 use papr_abi::PteIndex;
 use papr_abi::hpte::{PTEG_SLOTS, lp, v};
 
@@ -29,6 +31,32 @@ impl PageSize {
         } else {
             None
         }
+    }
+
+    /// Returns whether a partition with memory `ram` may use it: memory must begin and end on a boundary
+    /// of each page size offered (LoPAR 2.9, "Page Frame Table Access", R1-7 and R1-9).
+    #[must_use]
+    #[inline]
+    pub const fn is_offered(self, ram: &GuestRam) -> bool {
+        (ram.base().0 | ram.bytes()) & (self.bytes() - 1) == 0
+    }
+
+    /// Returns the cells of `ibm,segment-page-sizes` for a partition with memory `ram`.
+    ///
+    /// Source: LoPAR 2.9, "Properties of the Node of Type cpu": for each segment base page size its
+    /// log2, the SLB's L and LP bits as in the VSID doubleword, the number of page sizes in it, and
+    /// for each of those log2 and LP encoding.
+    #[must_use]
+    pub fn segment_cells(ram: &GuestRam) -> Vec<u32> {
+        [
+            (Self::K4, 0, 0),
+            (Self::K64, 0x110, lp::PAGE_64K >> 12),
+            (Self::M16, 0x100, lp::PAGE_16M >> 12),
+        ]
+        .into_iter()
+        .filter(|(size, ..)| size.is_offered(ram))
+        .flat_map(|(size, slb, lp)| [size.shift(), slb, 1, size.shift(), lp as u32])
+        .collect()
     }
 
     /// Returns log2 of the bytes.
@@ -154,6 +182,29 @@ mod tests {
                 PageSize::M16 => page | b | 1,
             };
             prop_assert_eq!(rb, expected);
+        }
+    }
+
+    #[test]
+    fn a_page_size_is_offered_where_memory_has_its_boundaries() {
+        use crate::testing::cells;
+        use papr_abi::RealAddr;
+        let words = |bytes: usize| &cells(32 << 17)[..bytes / 8];
+        let small = [12, 0, 1, 12, 0, 16, 0x110, 1, 16, 1];
+        let all = [12, 0, 1, 12, 0, 16, 0x110, 1, 16, 1, 24, 0x100, 1, 24, 0];
+        for (bytes, base, expected) in [
+            (32 << 20, 0x4000_0000, &all[..]),
+            (16 << 20, 0x4100_0000, &all[..]),
+            (31 << 20, 0x4000_0000, &small[..]),
+            (16 << 20, 0x4080_0000, &small[..]),
+            (0x1_1000, 0x4000_0000, &small[..5]),
+        ] {
+            let ram = GuestRam::new(words(bytes), RealAddr(base));
+            assert_eq!(
+                PageSize::segment_cells(&ram),
+                expected,
+                "{bytes:#x} {base:#x}"
+            );
         }
     }
 

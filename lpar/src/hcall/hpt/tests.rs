@@ -95,7 +95,7 @@ fn enter_refuses_what_the_table_or_the_partition_has_not() {
         ("page past the end", 0, V, RAM_BYTES | r::M),
         ("page of another partition", 0, V, RAM_BASE | r::M),
         ("highest page", 0, V, r::RPN | r::M),
-        ("16M page not aligned", 0, V | v::LARGE, 0x10_0000 | r::M),
+        ("16M page of memory of 1M", 0, V | v::LARGE, r::M),
         ("write-through memory", 0, V, R | r::W),
         ("inhibited memory", 0, V, R | r::I),
         ("inhibited memory without M", 0, V, R & !r::M | r::I),
@@ -131,11 +131,23 @@ fn enter_takes_each_page_size_offered() {
     assert_eq!(rig.table(0).1, (RAM_BASE + 0x3_0000) | lp::PAGE_64K | r::M);
     assert_eq!(rig.enter(0, 0, large, 0x100_0000 | r::M).0, OK);
     assert_eq!(rig.table(1).1, (RAM_BASE + 0x100_0000) | r::M);
+    assert_eq!(
+        rig.enter(0, 8, large, 0x10_0000 | r::M).0,
+        PARAMETER,
+        "unaligned"
+    );
     // The last of each, and the first one past the end.
     for (last, lp) in [(BYTES - 0x1_0000, lp::PAGE_64K), (BYTES - 0x100_0000, 0)] {
         assert_eq!(rig.enter(0, 8, large, last | lp | r::M).0, OK);
         assert_eq!(rig.enter(0, 8, large, BYTES | lp | r::M).0, PARAMETER);
     }
+}
+
+#[test]
+fn enter_refuses_a_page_size_that_memory_has_not_the_boundaries_for() {
+    let rig = Rig::with_ram(33 << 20);
+    assert_eq!(rig.enter(0, 0, V | v::LARGE, r::M).0, PARAMETER);
+    assert_eq!(rig.enter(0, 0, V | v::LARGE, lp::PAGE_64K | r::M).0, OK);
 }
 
 #[test]
@@ -270,14 +282,28 @@ fn read_gives_logical_page_numbers_and_hides_the_lock() {
         assert_eq!((status, &out[..8]), (OK, &four[..]));
     }
     assert_eq!(rig.table(6), (V, HOST_R));
-    for index in [ENTRIES, u64::MAX] {
-        assert_eq!(rig.call(token::H_READ, &[0, index]).0, PARAMETER);
-        assert_eq!(rig.call(token::H_READ, &[flag::READ_4, index]).0, PARAMETER);
-    }
+    assert_eq!(rig.call(token::H_READ, &[0, ENTRIES]).0, PARAMETER);
     let (status, out) = rig.call(token::H_READ, &[flag::READ_4, ENTRIES + 3]);
     assert_eq!((status, out[0]), (PARAMETER, flag::READ_4));
     assert_eq!(rig.call(token::H_READ, &[flag::READ_4, ENTRIES - 1]).0, OK);
     assert!(rig.tlb.take().is_empty());
+}
+
+#[test]
+fn an_entry_that_is_being_changed_is_invalid_and_locked() {
+    let rig = Rig::new();
+    let hpt = rig.hpt;
+    *rig.tlb.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        assert_eq!(hpt[18].load(), V & !v::VALID | v::HV_LOCK);
+    }));
+    rig.enter(flag::EXACT, 9, V, R);
+    assert_eq!(rig.call(token::H_PROTECT, &[1, 9, 0]).0, OK);
+    assert_eq!(rig.call(token::H_CLEAR_MOD, &[0, 9]).0, OK);
+    assert_eq!(rig.call(token::H_REMOVE, &[0, 9, 0]).0, OK);
+    rig.enter(flag::EXACT, 9, V, R);
+    let requests = [bulk::REQUEST | 9, 0, bulk::END];
+    assert_eq!(rig.call(token::H_BULK_REMOVE, &requests).0, OK);
+    assert_eq!(rig.tlb.take().len(), 3);
 }
 
 #[test]
