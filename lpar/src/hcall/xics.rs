@@ -83,13 +83,31 @@ impl Hcall for XirrX {
     }
 }
 
+/// Accepts an interrupt for the partition.
 #[inline]
 fn accept(caller: &mut Caller<'_>) -> u32 {
+    let xirr = caller.lpar.machine.presenter.accept(caller.vcpu.pir);
+    let irq = xics::source(xirr);
+    let ordinary = if irq == Irq::IPI {
+        // In this order: who kicks a thread leaves it something to look at before.
+        caller.vcpu.mfrr.load(SeqCst) != LEAST_FAVORED && caller.vcpu.attention.load(Acquire) == 0
+    } else {
+        caller.lpar.xics.trigger(irq).is_some()
+    };
+    if ordinary {
+        xirr
+    } else {
+        sort_out(caller, xirr)
+    }
+}
+
+/// Takes out what is not the partition's, from `xirr` on, until there is something that is.
+#[cold]
+#[inline(never)]
+fn sort_out(caller: &mut Caller<'_>, mut xirr: u32) -> u32 {
     let presenter = caller.lpar.machine.presenter;
     let pir = caller.vcpu.pir;
-    let mut cppr = xics::MOST_FAVORED;
-    for _ in 0..ROUNDS {
-        let xirr = presenter.accept(pir);
+    for round in 1.. {
         let irq = xics::source(xirr);
         if caller.lpar.xics.trigger(irq).is_some() {
             return xirr;
@@ -100,11 +118,11 @@ fn accept(caller: &mut Caller<'_>) -> u32 {
             return xirr;
         }
         if irq == Irq::IPI {
-            // Whoever kicked this thread also left it something to look at.
+            let wanted = caller.vcpu.mfrr.load(SeqCst) != LEAST_FAVORED;
             if caller.vcpu.attention.load(Acquire) != 0 {
                 caller.after = After::Attend;
             }
-            if caller.vcpu.mfrr.load(SeqCst) != LEAST_FAVORED {
+            if wanted {
                 return xirr;
             }
             absorb_kick(caller, xirr);
@@ -112,9 +130,12 @@ fn accept(caller: &mut Caller<'_>) -> u32 {
             caller.lpar.machine.foreign.handle(irq, pir);
             presenter.eoi(pir, xirr);
         }
-        cppr = xics::cppr(xirr);
+        if round == ROUNDS {
+            break;
+        }
+        xirr = presenter.accept(pir);
     }
-    xics::xirr(cppr, xics::NONE)
+    xics::xirr(xics::cppr(xirr), xics::NONE)
 }
 
 /// Ends an inter-processor interrupt that the partition did not ask for.
@@ -183,10 +204,13 @@ impl Hcall for Eoi {
         let machine = &caller.lpar.machine;
         let pir = caller.vcpu.pir;
         let irq = xics::source(self.xirr);
-        let trigger = caller.lpar.xics.trigger(irq);
-        if trigger.is_none() && irq != Irq::IPI {
-            return Err(Refusal::new(HError::Parameter, "no such source"));
-        }
+        let trigger = match irq {
+            Irq::IPI => None,
+            irq => {
+                let trigger = caller.lpar.xics.trigger(irq);
+                Some(trigger.ok_or(Refusal::new(HError::Parameter, "no such source"))?)
+            }
+        };
         if xics::cppr(self.xirr) < xics::cppr(machine.presenter.poll(pir)) {
             return Err(Refusal::new(HError::Parameter, "priority too favoured"));
         }
