@@ -247,17 +247,18 @@ impl Hcall for Read {
     fn run(self, caller: &mut Caller<'_>) -> HResult {
         let lpar = caller.lpar;
         let (first, count) = if self.flags & flag::READ_4 != 0 {
-            (self.index.0 & !3, 4)
+            (self.index.0 & !3, 4_u64)
         } else {
             (self.index.0, 1)
         };
         let mut entries = [(0, 0); 4];
-        for (entry, index) in entries.iter_mut().zip(first..).take(count) {
-            let (v, r) = lpar.hpt.read(PteIndex(index))?;
+        for (entry, offset) in entries.iter_mut().zip(0..count) {
+            // Past the largest number there is no entry either.
+            let (v, r) = lpar.hpt.read(PteIndex(first.wrapping_add(offset)))?;
             *entry = (v, lpar.guest_entry(r));
         }
         let (pairs, _) = caller.regs.as_chunks_mut::<2>();
-        for (pair, (v, r)) in pairs.iter_mut().zip(entries).take(count) {
+        for (pair, (v, r)) in pairs.iter_mut().zip(entries).take(count as usize) {
             *pair = [v, r];
         }
         Ok(())

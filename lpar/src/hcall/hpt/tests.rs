@@ -282,7 +282,10 @@ fn read_gives_logical_page_numbers_and_hides_the_lock() {
         assert_eq!((status, &out[..8]), (OK, &four[..]));
     }
     assert_eq!(rig.table(6), (V, HOST_R));
-    assert_eq!(rig.call(token::H_READ, &[0, ENTRIES]).0, PARAMETER);
+    for index in [ENTRIES, u64::MAX] {
+        assert_eq!(rig.call(token::H_READ, &[0, index]).0, PARAMETER);
+        assert_eq!(rig.call(token::H_READ, &[flag::READ_4, index]).0, PARAMETER);
+    }
     let (status, out) = rig.call(token::H_READ, &[flag::READ_4, ENTRIES + 3]);
     assert_eq!((status, out[0]), (PARAMETER, flag::READ_4));
     assert_eq!(rig.call(token::H_READ, &[flag::READ_4, ENTRIES - 1]).0, OK);
