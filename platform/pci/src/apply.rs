@@ -1,0 +1,206 @@
+//! Programming a plan, and handing functions to their endpoints and back.
+
+use crate::config::{COMMAND, ConfigSpace, bridge, command};
+use crate::plan::FunctionPlan;
+use crate::scan::bar_offset;
+use crate::{BarKind, Function, Isolation, Path, Plan, Role, Topology, Window};
+use core::fmt;
+use ioda::{CfgError, Ioda, IodaError, M32Segment, Rid, RidSel};
+
+/// A plan could not be programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyError {
+    /// Config space of this function cannot be reached.
+    Config(Path, CfgError),
+    /// This function's BAR does not keep what it is given.
+    Bar(Path, u8),
+    /// The host bridge refused.
+    Host(Path, IodaError),
+    /// There is no function of this index, or it is a bridge.
+    Function,
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(path, error) => {
+                write!(f, "{path}: config space cannot be reached: {error:?}")
+            }
+            Self::Bar(path, bar) => write!(f, "{path}: BAR {bar} does not keep its address"),
+            Self::Host(path, error) => write!(f, "{path}: {error}"),
+            Self::Function => f.write_str("no such device"),
+        }
+    }
+}
+
+/// The windows of a bridge are multiples of this.
+const MEMORY_CLOSED: u32 = 0x0000_fff0;
+const PREFETCH_CLOSED: u32 = 0x0001_fff1;
+const IO_CLOSED: u16 = 0x00f0;
+
+impl Plan {
+    /// Programs all BARs and bridge windows. Bridges forward from then on; devices stay silent.
+    ///
+    /// # Errors
+    /// [`ApplyError::Config`], [`ApplyError::Bar`].
+    pub fn apply(&self, topology: &Topology, host: &mut dyn Ioda) -> Result<(), ApplyError> {
+        for (function, plan) in topology.functions.iter().zip(&self.functions) {
+            let mut config = ConfigSpace::new(host, function.bdf);
+            let wrap = |error| ApplyError::Config(function.path, error);
+            write_bars(&mut config, function, plan)?;
+            if let Role::Bridge { secondary, .. } = function.role {
+                write_windows(&mut config, plan).map_err(wrap)?;
+                if secondary != 0 {
+                    let before = config.read16(COMMAND).map_err(wrap)?;
+                    let on = (command::MEMORY | command::MASTER) as u16;
+                    config.write16(COMMAND, before | on).map_err(wrap)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands device `index` to its endpoint: its requester id, segments and windows. It decodes memory then,
+    /// and masters nothing; what its owner may switch on is [`crate::GuestFunction`]'s.
+    ///
+    /// # Errors
+    /// [`ApplyError::Function`], [`ApplyError::Host`], [`ApplyError::Config`].
+    pub fn activate(
+        &self,
+        topology: &Topology,
+        index: usize,
+        host: &mut dyn Ioda,
+    ) -> Result<(), ApplyError> {
+        let (function, plan) = self.device(topology, index)?;
+        let wrap = |error| ApplyError::Host(function.path, error);
+        for rids in requesters(function) {
+            host.assign_pe(rids, plan.pe).map_err(wrap)?;
+        }
+        for segment in plan.segments.clone() {
+            host.map_m32(M32Segment(segment), plan.pe).map_err(wrap)?;
+        }
+        for (window, map) in plan.m64.into_iter().flatten() {
+            host.set_m64(window, Some(map)).map_err(wrap)?;
+        }
+        let mut config = ConfigSpace::new(host, function.bdf);
+        config
+            .write16(COMMAND, decoding())
+            .map_err(|error| ApplyError::Config(function.path, error))
+    }
+
+    /// Takes device `index` back: silent, and in the reserved endpoint with all that was its.
+    ///
+    /// The caller closes its DMA windows and frees its messages. A shared requester (behind a bridge to
+    /// conventional PCI) is taken back with it.
+    ///
+    /// # Errors
+    /// [`ApplyError::Function`], [`ApplyError::Config`], [`ApplyError::Host`].
+    pub fn deactivate(
+        &self,
+        topology: &Topology,
+        index: usize,
+        host: &mut dyn Ioda,
+    ) -> Result<(), ApplyError> {
+        let (function, plan) = self.device(topology, index)?;
+        let mut config = ConfigSpace::new(host, function.bdf);
+        config
+            .write16(COMMAND, 0)
+            .map_err(|error| ApplyError::Config(function.path, error))?;
+        let wrap = |error| ApplyError::Host(function.path, error);
+        let reserved = host.caps().reserved_pe;
+        for (window, _) in plan.m64.into_iter().flatten() {
+            host.set_m64(window, None).map_err(wrap)?;
+        }
+        for segment in plan.segments.clone() {
+            host.map_m32(M32Segment(segment), reserved).map_err(wrap)?;
+        }
+        for rids in requesters(function) {
+            host.release_pe(rids).map_err(wrap)?;
+        }
+        Ok(())
+    }
+
+    fn device<'a>(
+        &'a self,
+        topology: &'a Topology,
+        index: usize,
+    ) -> Result<(&'a Function, &'a FunctionPlan), ApplyError> {
+        let both = topology.functions.get(index).zip(self.functions.get(index));
+        both.filter(|(function, _)| function.is_endpoint())
+            .ok_or(ApplyError::Function)
+    }
+}
+
+/// The command register of a device that decodes memory and does nothing else.
+pub(crate) const fn decoding() -> u16 {
+    (command::MEMORY | command::INTX_OFF) as u16
+}
+
+/// Under which ids a function's requests reach the host.
+fn requesters(function: &Function) -> impl Iterator<Item = RidSel> {
+    let alias = match function.isolation {
+        Isolation::Alone => None,
+        // A bridge to conventional PCI answers for all below it as device 0 of its secondary bus.
+        Isolation::Behind { first, .. } => Some(RidSel::one(Rid::new(first, 0, 0))),
+    };
+    [function.rids()].into_iter().chain(alias)
+}
+
+fn write_bars(
+    config: &mut ConfigSpace<'_>,
+    function: &Function,
+    plan: &FunctionPlan,
+) -> Result<(), ApplyError> {
+    for (index, (bar, place)) in function.bars.iter().zip(&plan.bars).enumerate() {
+        let (Some(bar), Some(place)) = (bar, place) else {
+            continue;
+        };
+        let is_wide = matches!(bar.kind, BarKind::Mem64 | BarKind::Mem64Prefetch);
+        if !write_bar(config, index as u16, place.pci, is_wide)
+            .map_err(|error| ApplyError::Config(function.path, error))?
+        {
+            return Err(ApplyError::Bar(function.path, index as u8));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a BAR and tells whether it kept the address.
+pub(crate) fn write_bar(
+    config: &mut ConfigSpace<'_>,
+    index: u16,
+    pci: u64,
+    is_wide: bool,
+) -> Result<bool, CfgError> {
+    let Some(low) = bar_offset(index) else {
+        return Ok(false);
+    };
+    config.write32(low, pci as u32)?;
+    let mut kept = u64::from(config.read32(low)? & !0xf);
+    if is_wide {
+        let Some(high) = low.plus(4) else {
+            return Ok(false);
+        };
+        config.write32(high, (pci >> 32) as u32)?;
+        kept |= u64::from(config.read32(high)?) << 32;
+    }
+    Ok(kept == pci)
+}
+
+/// Programs a bridge's windows: the registers hold bits 31:20 of the first and the last address.
+fn write_windows(config: &mut ConfigSpace<'_>, plan: &FunctionPlan) -> Result<(), CfgError> {
+    let pair = |window: &Window, closed: u32| {
+        if window.bytes == 0 {
+            return (closed, 0, 0);
+        }
+        let last = window.base.saturating_add(window.bytes).saturating_sub(1);
+        let low = (window.base >> 16 & 0xfff0) as u32 | ((last >> 16 & 0xfff0) as u32) << 16;
+        (low, (window.base >> 32) as u32, (last >> 32) as u32)
+    };
+    config.write16(bridge::IO, IO_CLOSED)?;
+    config.write32(bridge::MEMORY, pair(&plan.memory, MEMORY_CLOSED).0)?;
+    let (low, base, limit) = pair(&plan.prefetch, PREFETCH_CLOSED);
+    config.write32(bridge::PREFETCH, low)?;
+    config.write32(bridge::PREFETCH_BASE_UPPER, base)?;
+    config.write32(bridge::PREFETCH_LIMIT_UPPER, limit)
+}

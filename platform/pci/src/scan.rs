@@ -1,0 +1,462 @@
+//! Finding the functions of a bridge: [`scan`], [`Topology`].
+
+use crate::caps::CapSet;
+use crate::config::{
+    BAR0, COMMAND, ConfigSpace, HEADER_TYPE, INTERRUPT_PIN, REVISION, ROM, SUBSYSTEM, VENDOR,
+    bridge, command,
+};
+use crate::{
+    Bar, BarKind, BridgePort, Function, Isolation, MsiCap, MsixCap, MsixTable, Path, Role,
+};
+use alloc::vec::Vec;
+use core::fmt;
+use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Ioda};
+
+/// Everything found on one bridge, each bridge before what is below it.
+#[derive(Clone, Debug, Default)]
+pub struct Topology {
+    /// The functions; the root port is the first.
+    pub functions: Vec<Function>,
+}
+
+impl Topology {
+    /// The most functions; what comes after is left alone, and said in the log.
+    pub const MAX_FUNCTIONS: usize = 512;
+
+    /// The function at `path`, and its index.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<(usize, &Function)> {
+        self.functions
+            .iter()
+            .enumerate()
+            .find(|(_, function)| function.path == *path)
+    }
+}
+
+/// Config space could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanError {
+    /// Of which function.
+    pub bdf: Bdf,
+    /// Why.
+    pub error: CfgError,
+}
+
+impl fmt::Display for ScanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "config space of {} cannot be read: {:?}",
+            self.bdf, self.error
+        )
+    }
+}
+
+/// Finds all functions of the bridge `phb` (its index in locations), numbering buses as it goes.
+///
+/// Every function found is silenced: it decodes nothing and masters nothing until it is activated.
+///
+/// # Errors
+/// [`ScanError`] if the bridge refuses config cycles; a device cannot cause one.
+pub fn scan(phb: u8, host: &mut dyn Ioda) -> Result<Topology, ScanError> {
+    let mut scan = Scan {
+        host,
+        topology: Topology::default(),
+        next_bus: 1,
+        is_full: false,
+    };
+    scan.bus(&Below {
+        path: Path::root(phb),
+        parent: None,
+        bus: 0,
+        devices: 1,
+        isolation: Isolation::Alone,
+    })?;
+    Ok(scan.topology)
+}
+
+struct Scan<'a> {
+    host: &'a mut dyn Ioda,
+    topology: Topology,
+    /// The next bus number to give; above 255 there is none.
+    next_bus: u16,
+    is_full: bool,
+}
+
+/// A bus to look at.
+struct Below {
+    path: Path,
+    parent: Option<usize>,
+    bus: u8,
+    /// Devices 0 to one less.
+    devices: u8,
+    isolation: Isolation,
+}
+
+const MULTIFUNCTION: u8 = 0x80;
+const LAST_BUS: u16 = 255;
+
+impl Scan<'_> {
+    fn bus(&mut self, below: &Below) -> Result<(), ScanError> {
+        for device in 0..below.devices {
+            for function in 0..8 {
+                let bdf = Bdf::new(below.bus, device, function);
+                let header = self.function(below, bdf)?;
+                // Function 0 must be there, and says whether there are others.
+                if function == 0 && header.is_none_or(|header| header & MULTIFUNCTION == 0) {
+                    break;
+                }
+                if below.bus == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one function, and below it if it is a bridge. Returns its header type.
+    fn function(&mut self, below: &Below, bdf: Bdf) -> Result<Option<u8>, ScanError> {
+        let wrap = |error| ScanError { bdf, error };
+        let mut config = ConfigSpace::new(self.host, bdf);
+        let ids = config.read32(VENDOR).map_err(wrap)?;
+        if matches!(ids & 0xffff, 0 | 0xffff) {
+            return Ok(None);
+        }
+        let header = config.read8(HEADER_TYPE).map_err(wrap)?;
+        let Some(path) = below.path.child(bdf.0 as u8) else {
+            log::warn!("{}: buses nested too deep, {bdf} is left alone", below.path);
+            return Ok(Some(header));
+        };
+        if self.topology.functions.len() >= Topology::MAX_FUNCTIONS {
+            if !self.is_full {
+                log::warn!("{path}: too many functions, the rest is left alone");
+                self.is_full = true;
+            }
+            return Ok(Some(header));
+        }
+        let mut function = describe(&mut config, ids, bdf, path, below).map_err(wrap)?;
+        let index = self.topology.functions.len();
+        match header & !MULTIFUNCTION {
+            0 => self.topology.functions.push(function),
+            1 => {
+                function.role = self.open_bridge(&function, bdf).map_err(wrap)?;
+                let role = function.role;
+                let isolation = function.isolation;
+                self.topology.functions.push(function);
+                self.descend(index, bdf, path, role, isolation)?;
+            }
+            other => log::warn!("{path}: header type {other} is unknown, it is left alone"),
+        }
+        Ok(Some(header))
+    }
+
+    /// Gives the bridge a bus number and lets config cycles through to all that could follow.
+    fn open_bridge(&mut self, function: &Function, bdf: Bdf) -> Result<Role, CfgError> {
+        let mut config = ConfigSpace::new(self.host, bdf);
+        let port = port_of(&mut config, function.caps.express)?;
+        if self.next_bus > LAST_BUS {
+            log::warn!(
+                "{}: no bus number left, what is below is left alone",
+                function.path
+            );
+            let bus = bdf.bus();
+            write_buses(&mut config, bus, 0, 0)?;
+            return Ok(Role::Bridge {
+                port,
+                secondary: 0,
+                subordinate: 0,
+            });
+        }
+        let secondary = self.next_bus as u8;
+        self.next_bus = self.next_bus.saturating_add(1);
+        write_buses(&mut config, bdf.bus(), secondary, LAST_BUS as u8)?;
+        isolate_peers(&mut config, function.caps.acs)?;
+        Ok(Role::Bridge {
+            port,
+            secondary,
+            subordinate: LAST_BUS as u8,
+        })
+    }
+
+    /// Scans below the bridge at `index`, then closes its range of buses behind the last one found.
+    fn descend(
+        &mut self,
+        index: usize,
+        bdf: Bdf,
+        path: Path,
+        role: Role,
+        isolation: Isolation,
+    ) -> Result<(), ScanError> {
+        let Role::Bridge {
+            port, secondary, ..
+        } = role
+        else {
+            return Ok(());
+        };
+        if secondary == 0 {
+            return Ok(());
+        }
+        let below = Below {
+            path,
+            parent: Some(index),
+            bus: secondary,
+            devices: if port == BridgePort::Down { 1 } else { 32 },
+            isolation: match (isolation, port) {
+                (Isolation::Alone, BridgePort::Conventional) => Isolation::Behind {
+                    first: secondary,
+                    last: secondary,
+                },
+                (isolation, _) => isolation,
+            },
+        };
+        let first_below = self.topology.functions.len();
+        self.bus(&below)?;
+        let last = self.next_bus.saturating_sub(1).min(LAST_BUS) as u8;
+        let mut config = ConfigSpace::new(self.host, bdf);
+        write_buses(&mut config, bdf.bus(), secondary, last)
+            .map_err(|error| ScanError { bdf, error })?;
+        let (above, found) = self.topology.functions.split_at_mut(first_below);
+        if let Some(Function {
+            role: Role::Bridge { subordinate, .. },
+            ..
+        }) = above.get_mut(index)
+        {
+            *subordinate = last;
+        }
+        if port == BridgePort::Conventional && isolation == Isolation::Alone {
+            for function in found {
+                function.isolation = Isolation::Behind {
+                    first: secondary,
+                    last,
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_buses(
+    config: &mut ConfigSpace<'_>,
+    primary: u8,
+    secondary: u8,
+    subordinate: u8,
+) -> Result<(), CfgError> {
+    // The upper byte is a latency timer, which PCI Express fixes at 0.
+    let buses = u32::from_le_bytes([primary, secondary, subordinate, 0]);
+    config.write32(bridge::BUSES, buses)
+}
+
+/// What kind of port a bridge is, by its PCI Express capability.
+fn port_of(
+    config: &mut ConfigSpace<'_>,
+    express: Option<CfgOffset>,
+) -> Result<BridgePort, CfgError> {
+    let Some(flags) = express.and_then(|cap| cap.plus(2)) else {
+        return Ok(BridgePort::Conventional);
+    };
+    Ok(match config.read16(flags)? >> 4 & 0xf {
+        4 | 6 => BridgePort::Down,
+        5 => BridgePort::Up,
+        _ => BridgePort::Conventional,
+    })
+}
+
+/// Makes what comes up through the port go to the host: with its own requester id, and never across to a sibling.
+///
+/// PCI Express Base 3.1, "ACS": source validation, request and completion redirect, upstream forwarding.
+fn isolate_peers(config: &mut ConfigSpace<'_>, acs: Option<CfgOffset>) -> Result<(), CfgError> {
+    const WANTED: u16 = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4;
+    let (Some(capability), Some(control)) =
+        (acs.and_then(|at| at.plus(4)), acs.and_then(|at| at.plus(6)))
+    else {
+        return Ok(());
+    };
+    let offered = config.read16(capability)?;
+    config.write16(control, offered & WANTED)
+}
+
+/// Silences a function and reads what it is.
+fn describe(
+    config: &mut ConfigSpace<'_>,
+    ids: u32,
+    bdf: Bdf,
+    path: Path,
+    below: &Below,
+) -> Result<Function, CfgError> {
+    let header = config.read8(HEADER_TYPE)? & !MULTIFUNCTION;
+    let is_bridge = header == 1;
+    // A bridge decodes nothing before its windows are set; its error reporting stays as the host set it.
+    let kept = if is_bridge {
+        (command::PARITY | command::SERR) as u16
+    } else {
+        0
+    };
+    let before = config.read16(COMMAND)?;
+    config.write16(COMMAND, before & kept)?;
+    let caps = CapSet::read(config)?;
+    let class = config.read32(REVISION)?;
+    let subsystem = if is_bridge {
+        0
+    } else {
+        config.read32(SUBSYSTEM)?
+    };
+    let bars = if header <= 1 {
+        size_bars(config, if is_bridge { 2 } else { 6 }, path)?
+    } else {
+        [None; 6]
+    };
+    config.write32(if is_bridge { bridge::ROM } else { ROM }, 0)?;
+    let pin = config.read8(INTERRUPT_PIN)?;
+    if !is_bridge {
+        // Between the functions of one device, as between a switch's ports.
+        isolate_peers(config, caps.acs)?;
+    }
+    Ok(Function {
+        bdf,
+        path,
+        parent: below.parent,
+        vendor: ids as u16,
+        device: (ids >> 16) as u16,
+        subsystem: (subsystem as u16, (subsystem >> 16) as u16),
+        class: class >> 8,
+        revision: class as u8,
+        role: Role::Endpoint,
+        isolation: below.isolation,
+        bars,
+        intx: pin.checked_sub(1).filter(|pin| *pin < 4),
+        msi: read_msi(config, caps.msi)?,
+        msix: read_msix(config, caps.msix, &bars, path)?,
+        has_flr: has_flr(config, &caps)?,
+        caps,
+    })
+}
+
+/// Sizes the first `count` BARs, leaving them at 0.
+fn size_bars(
+    config: &mut ConfigSpace<'_>,
+    count: u16,
+    path: Path,
+) -> Result<[Option<Bar>; 6], CfgError> {
+    let mut bars = [None; 6];
+    let mut is_upper = false;
+    for index in 0..count {
+        if core::mem::take(&mut is_upper) {
+            continue;
+        }
+        let Some(at) = bar_offset(index) else { break };
+        let low = probe(config, at)?;
+        let upper = bar_offset(index.saturating_add(1)).filter(|_| index.saturating_add(1) < count);
+        let bar = match (low & 7, upper) {
+            (0 | 2, _) | (4 | 6, None) if low == 0 => None,
+            (flags, _) if flags & 1 != 0 => sized(
+                BarKind::Io,
+                u64::from(low & !3 | 0xffff_0000) | 0xffff_ffff_0000_0000,
+                3 & low,
+            ),
+            (0, _) => sized(
+                BarKind::Mem32,
+                u64::from(low & !0xf) | 0xffff_ffff_0000_0000,
+                low & 0xf,
+            ),
+            (4, Some(upper)) => {
+                is_upper = true;
+                let mask = u64::from(probe(config, upper)?) << 32 | u64::from(low & !0xf);
+                let kind = if low & 8 != 0 {
+                    BarKind::Mem64Prefetch
+                } else {
+                    BarKind::Mem64
+                };
+                sized(kind, mask, low & 0xf)
+            }
+            _ => {
+                log::warn!("{path}: BAR {index} has type bits {low:#x}, it is left alone");
+                None
+            }
+        };
+        if let Some(slot) = bars.get_mut(usize::from(index)) {
+            *slot = bar;
+        }
+    }
+    Ok(bars)
+}
+
+pub(crate) fn bar_offset(index: u16) -> Option<CfgOffset> {
+    CfgOffset::new(index.checked_mul(4)?.checked_add(BAR0)?)
+}
+
+/// Writes all ones, reads what stays, and leaves 0.
+fn probe(config: &mut ConfigSpace<'_>, at: CfgOffset) -> Result<u32, CfgError> {
+    config.write32(at, u32::MAX)?;
+    let mask = config.read32(at)?;
+    config.write32(at, 0)?;
+    Ok(mask)
+}
+
+/// A BAR whose writable bits are `mask`: a run of ones down to its size, else it is none.
+fn sized(kind: BarKind, mask: u64, flags: u32) -> Option<Bar> {
+    let bytes = mask & mask.wrapping_neg();
+    (mask == bytes.wrapping_neg() && (16..=1 << 50).contains(&bytes)).then_some(Bar {
+        kind,
+        bytes,
+        flags,
+    })
+}
+
+fn read_msi(
+    config: &mut ConfigSpace<'_>,
+    at: Option<CfgOffset>,
+) -> Result<Option<MsiCap>, CfgError> {
+    let Some((at, control)) = at.and_then(|at| Some((at, at.plus(2)?))) else {
+        return Ok(None);
+    };
+    let flags = config.read16(control)?;
+    config.write16(
+        control,
+        flags & !crate::msi::MSI_ENABLE & !crate::msi::MSI_COUNT,
+    )?;
+    Ok(Some(MsiCap {
+        at,
+        vectors: 1 << (flags >> 1 & 7).min(5),
+        has_64bit: flags & 1 << 7 != 0,
+        has_mask: flags & 1 << 8 != 0,
+    }))
+}
+
+fn read_msix(
+    config: &mut ConfigSpace<'_>,
+    at: Option<CfgOffset>,
+    bars: &[Option<Bar>; 6],
+    path: Path,
+) -> Result<Option<MsixCap>, CfgError> {
+    let places = at.and_then(|at| Some((at, at.plus(2)?, at.plus(4)?)));
+    let Some((at, control, table)) = places else {
+        return Ok(None);
+    };
+    let flags = config.read16(control)?;
+    config.write16(control, flags & !crate::msi::MSIX_ENABLE)?;
+    let vectors = (flags & 0x7ff).saturating_add(1);
+    let word = config.read32(table)?;
+    let table = MsixTable {
+        bar: word as u8 & 7,
+        offset: word & !7,
+    };
+    let end = u64::from(table.offset).saturating_add(u64::from(vectors).saturating_mul(16));
+    let bar = bars.get(usize::from(table.bar)).copied().flatten();
+    if bar.is_none_or(|bar| bar.kind == BarKind::Io || end > bar.bytes) {
+        log::warn!("{path}: its MSI-X table is in no BAR, it gets no MSI-X");
+        return Ok(None);
+    }
+    Ok(Some(MsixCap { at, vectors, table }))
+}
+
+fn has_flr(config: &mut ConfigSpace<'_>, caps: &CapSet) -> Result<bool, CfgError> {
+    const EXPRESS_FLR: u32 = 1 << 28;
+    const ADVANCED_FLR: u8 = 1 << 1;
+    if let Some(capabilities) = caps.express.and_then(|cap| cap.plus(4)) {
+        return Ok(config.read(capabilities, CfgWidth::Word)? & EXPRESS_FLR != 0);
+    }
+    match caps.advanced.and_then(|cap| cap.plus(3)) {
+        Some(capabilities) => Ok(config.read8(capabilities)? & ADVANCED_FLR != 0),
+        None => Ok(false),
+    }
+}
