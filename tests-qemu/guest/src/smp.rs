@@ -7,7 +7,7 @@ use crate::suite::{Fail, Outcome, status};
 use crate::trap;
 use crate::tree::Platform;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use papr_abi::token;
+use papr_abi::{token, vpa};
 
 /// What a secondary processor may be told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Order {
     TakeInterrupt = 2,
     /// H_CEDE once, the decrementer far away.
     Cede = 3,
+    /// H_REGISTER_VPA for itself; the order's argument is the area, 0 to deregister.
+    RegisterVpa = 5,
     /// H_CEDE for ever, each time woken by an IPI that is then taken and ended.
     CedeForEver = 4,
 }
@@ -31,6 +33,7 @@ struct Mailbox {
     /// Orders done.
     done: AtomicU64,
     result: [AtomicU64; 4],
+    argument: AtomicU64,
     server: AtomicU64,
     stop_self: AtomicU64,
 }
@@ -39,6 +42,7 @@ static MAILBOXES: [Mailbox; MAX_CPUS] = [const {
         order: AtomicU64::new(0),
         done: AtomicU64::new(0),
         result: [const { AtomicU64::new(0) }; 4],
+        argument: AtomicU64::new(0),
         server: AtomicU64::new(0),
         stop_self: AtomicU64::new(0),
     }
@@ -101,6 +105,14 @@ pub(crate) fn give(cpu: usize, order: Order) -> u64 {
     before
 }
 
+/// Has `cpu` register `area` as its VPA, or deregister it with 0.
+pub(crate) fn register_vpa(cpu: usize, area: u64) -> Outcome {
+    MAILBOXES[cpu % MAX_CPUS].argument.store(area, SeqCst);
+    let before = give(cpu, Order::RegisterVpa);
+    wait(cpu, before, "H_REGISTER_VPA returns within 5 s")?;
+    status("H_REGISTER_VPA", result(cpu)[0].cast_signed(), 0)
+}
+
 /// Waits until `cpu` has done one more than `before` orders.
 pub(crate) fn wait(cpu: usize, before: u64, what: &'static str) -> Outcome {
     let start = cpu::timebase();
@@ -146,6 +158,16 @@ pub(crate) extern "C" fn secondary_main() -> ! {
             take(mailbox, || {
                 let _ = hcall(token::H_CEDE, []);
             });
+        } else if order == Order::RegisterVpa as u64 {
+            let (area, server) = (mailbox.argument.load(SeqCst), mailbox.server.load(SeqCst));
+            let function = if area == 0 {
+                vpa::function::DEREGISTER_VPA
+            } else {
+                vpa::function::REGISTER_VPA
+            };
+            let answer = hcall(token::H_REGISTER_VPA, [function << 45, server, area]);
+            mailbox.result[0].store(answer.status.cast_unsigned(), SeqCst);
+            mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::CedeForEver as u64 {
             loop {
                 take(mailbox, || {

@@ -1,6 +1,6 @@
 //! What a case is, how it says what went wrong, and how the chosen ones are run.
 
-use crate::console::{print, println};
+use crate::console::println;
 use crate::hcall::Answer;
 use crate::tree::Platform;
 use papr_abi::HError;
@@ -93,25 +93,33 @@ pub(crate) fn run(platform: &Platform, tables: &[&[Case]]) -> u64 {
         .flatten()
         .filter(|case| platform.options.chooses(case))
     {
-        print!("test {} ... ", case.name);
-        let outcome = (case.run)(platform);
-        match outcome {
+        // A line of its own, so that a case that never ends has a name; the result is one piece, as a
+        // hypervisor that reports what it refuses does so between lines.
+        println!("trying {}", case.name);
+        let name = case.name;
+        match (case.run)(platform) {
             Ok(()) => {
                 passed += 1;
-                println!("ok");
+                println!("test {} ... ok", name);
                 continue;
             }
             Err(Fail::Skip(why)) => {
-                println!("skipped: {}", why);
+                println!("test {} ... skipped: {}", name, why);
                 continue;
             }
             Err(Fail::Differs { what, got, want }) => {
-                println!("FAILED: {}: got 0x{:x}, want 0x{:x}", what, got, want)
+                println!(
+                    "test {} ... FAILED: {}: got 0x{:x}, want 0x{:x}",
+                    name, what, got, want
+                );
             }
             Err(Fail::Status { what, got, want }) => {
-                println!("FAILED: {}: got {}, want {}", what, got, want)
+                println!(
+                    "test {} ... FAILED: {}: got {}, want {}",
+                    name, what, got, want
+                );
             }
-            Err(Fail::Because(why)) => println!("FAILED: {}", why),
+            Err(Fail::Because(why)) => println!("test {} ... FAILED: {}", name, why),
         }
         failed += 1;
     }

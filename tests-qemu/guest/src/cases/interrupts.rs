@@ -18,8 +18,7 @@ cases!("interrupts":
     floating_point_off_comes_at_0x800,
     misaligned_reservation_comes_at_0x600,
     system_call_stays_in_the_partition,
-    nothing_is_disturbed_in_a_second_of_spinning;
-    beyond_qemu: attn_is_illegal,
+    nothing_is_disturbed_in_a_second_of_spinning,
 );
 
 fn decrementer_comes_at_0x900_once_open(platform: &Platform) -> Outcome {
@@ -103,11 +102,6 @@ fn program((count, trap): (u64, Trap), reason: u64) -> Outcome {
 fn illegal_instruction_comes_at_0x700(_: &Platform) -> Outcome {
     program(faulting!(".long 0", options(nostack)), 0x8_0000)?;
     program(faulting!(".long 0x14000000", options(nostack)), 0x8_0000)
-}
-
-fn attn_is_illegal(_: &Platform) -> Outcome {
-    // It would stop the machine, did the hypervisor enable it.
-    program(faulting!(".long 0x00000200", options(nostack)), 0x8_0000)
 }
 
 fn trap_instruction_comes_at_0x700(_: &Platform) -> Outcome {

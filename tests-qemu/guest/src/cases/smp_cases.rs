@@ -110,6 +110,9 @@ fn ceded(platform: &Platform, wake: impl Fn() -> Outcome) -> Outcome {
         let before = smp::give(1, Order::Cede);
         cpu::spin(20 * TICKS_PER_MS);
         if smp::is_done(1, before) {
+            let [vector, xirr, ..] = smp::result(1);
+            let what = "the processor waits until it is woken (its vector and XIRR)";
+            outcome = outcome.and(same(what, vector << 32 | xirr, 0));
             outcome = outcome.and(Err(Fail::Because("the processor waits until it is woken")));
         }
         outcome = outcome.and(wake());
@@ -138,27 +141,18 @@ fn prod_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
 
 fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
     two(platform)?;
-    let register = |function: u64, address| {
-        ok(
-            "H_REGISTER_VPA",
-            hcall(
-                token::H_REGISTER_VPA,
-                [function << 45, u64::from(platform.servers[1]), address],
-            ),
-        )
-    };
     let count = || u64::from(PAGES[3].get32(64));
     PAGES[3].fill(0);
     PAGES[3].set(0, 640 << 16);
     smp::start(platform, 1)?;
-    let registered = register(1, PAGES[3].real());
+    let registered = smp::register_vpa(1, PAGES[3].real());
     let running = count();
     let before = smp::give(1, Order::Cede);
     cpu::spin(50 * TICKS_PER_MS);
     let asleep = count();
     let woken = ipi(platform, 1, 4).and(smp::wait(1, before, "the processor wakes within 5 s"));
     let awake = count();
-    let off = register(5, 0);
+    let off = smp::register_vpa(1, 0);
     smp::stop(platform, 1)?;
     registered?;
     woken?;

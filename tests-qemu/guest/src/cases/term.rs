@@ -16,7 +16,7 @@ cases!("term":
 fn put_takes_up_to_16(platform: &Platform) -> Outcome {
     for vterm in [0, u64::from(platform.vty)] {
         ok("nothing", hcall(token::H_PUT_TERM_CHAR, [vterm, 0, 0, 0]))?;
-        let dots = [vterm, 16, 0x2e2e_2e2e_2e2e_2e2e, 0x2e2e_2e2e_2e2e_2e20];
+        let dots = [vterm, 16, 0x2e2e_2e2e_2e2e_2e2e, 0x2e2e_2e2e_2e2e_2e0a];
         let answer = core::iter::repeat_with(|| hcall(token::H_PUT_TERM_CHAR, dots))
             .find(|answer| answer.status != 1);
         holds(
