@@ -1,14 +1,22 @@
 //! Builds, runs, tests and measures Bulkhead: `cargo xtask --help`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
 
+mod bench;
 mod build;
+mod check;
 mod guests;
 mod image;
 mod manifest;
 mod process;
+mod pseries;
+mod run;
+mod setup;
+mod test;
 #[cfg(test)]
 mod test_elf;
 mod toolchain;
@@ -27,21 +35,76 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Installs and downloads what the other commands need.
+    Setup,
     /// Builds the hypervisor's image and the test guest.
     Build,
-    /// Makes everything ready that `run` and `test` need.
-    Setup,
+    /// Packs a manifest into a bundle.
+    Bundle(BundleArguments),
+    Run(run::RunArguments),
+    /// Formatting, lints, documentation, ARCHITECTURE.md, and the tests that need no emulator.
+    Check,
+    /// Everything that `check` does, and all that boots.
+    Test,
+    /// Measures, prints a table, and writes target/bench.json.
+    Bench,
+}
+
+/// What `bundle` is told.
+#[derive(Debug, Args)]
+struct BundleArguments {
+    /// The manifest.
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// The bundle to write.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Text to add to every partition's command line.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    append: String,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let workspace = Workspace::find();
-    let result = match arguments.command {
-        Command::Build => build::build(&workspace).map(|_| ExitCode::SUCCESS),
-        Command::Setup => guests::provide(&workspace).map(|()| ExitCode::SUCCESS),
+    let result = match &arguments.command {
+        Command::Setup => setup::all(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Build => setup::tools()
+            .and_then(|()| build::build(&workspace))
+            .map(|_| ExitCode::SUCCESS),
+        Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
+        Command::Run(arguments) => run::run(&workspace, arguments),
+        Command::Check => check::check(&workspace).map(|tally| {
+            tally.print();
+            if tally.failed == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }),
+        Command::Test => test::test(&workspace),
+        Command::Bench => bench::bench(&workspace).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn bundle(workspace: &Workspace, arguments: &BundleArguments) -> Result<()> {
+    let bytes =
+        manifest::Manifest::load(workspace, &arguments.manifest)?.pack(&arguments.append)?;
+    run::write_bundle(&arguments.output, &bytes)?;
+    println!(
+        "{}: {} KiB",
+        arguments.output.display(),
+        bytes.len().div_ceil(1024)
+    );
+    Ok(())
 }

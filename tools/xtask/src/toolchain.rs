@@ -30,6 +30,27 @@ pub(crate) struct Toolchain {
 pub(crate) const WANTED: &str = "the Debian packages `rustc-web`, `cargo-web` and `rust-web-src` \
 (Debian 12, security archive), or `rustup toolchain install nightly --component rust-src`";
 
+/// Which parts of a toolchain there are.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) compiler: bool,
+    pub(crate) linker: bool,
+}
+
+impl Parts {
+    /// Looks for them.
+    pub(crate) fn look() -> Self {
+        let compiler = Toolchain::find_compiler();
+        let bin = compiler
+            .as_ref()
+            .map_or(Path::new(DEBIAN_BIN), |(bin, _)| bin);
+        Self {
+            compiler: compiler.is_some(),
+            linker: find_linker(bin).is_some(),
+        }
+    }
+}
+
 impl Toolchain {
     /// Looks for a complete toolchain and a linker.
     pub(crate) fn find() -> Result<Self> {
@@ -88,12 +109,11 @@ impl Toolchain {
         command
     }
 
-    /// Returns the clippy driver beside this compiler, where there is one.
-    pub(crate) fn clippy(&self) -> Option<PathBuf> {
-        let both = ["cargo-clippy", "clippy-driver"].map(|name| self.bin.join(name));
-        both.iter()
-            .all(|file| file.exists())
-            .then(|| self.bin.clone())
+    /// Tells whether clippy is beside this compiler.
+    pub(crate) fn has_clippy(&self) -> bool {
+        ["cargo-clippy", "clippy-driver"]
+            .iter()
+            .all(|name| self.bin.join(name).exists())
     }
 }
 

@@ -58,30 +58,45 @@ impl Guest {
         workspace.guests().join(self.name)
     }
 
-    /// Tells whether it is ready to boot.
-    pub(crate) fn is_ready(self, workspace: &Workspace) -> bool {
-        let folder = self.folder(workspace);
-        folder.join("vmlinux").exists() && initramfs_is_current(&folder)
+    /// What must be in its folder's `version` file for its kernel and modules to be the ones wanted here.
+    fn stamp() -> String {
+        format!("modules: {}", MODULES.join(" "))
+    }
+
+    fn is_unpacked(self, workspace: &Workspace) -> bool {
+        let version =
+            std::fs::read_to_string(self.folder(workspace).join("version")).unwrap_or_default();
+        version.lines().any(|line| line == Self::stamp())
     }
 }
 
-/// Makes every guest ready that is not.
-pub(crate) fn provide(workspace: &Workspace) -> Result<()> {
+/// Finds the guests that a manifest's text names.
+pub(crate) fn needed_by(manifest: &str) -> Vec<Guest> {
+    GUESTS
+        .into_iter()
+        .filter(|guest| manifest.contains(&format!("guests/{}/", guest.name)))
+        .collect()
+}
+
+/// Makes those of `guests` ready that are not.
+pub(crate) fn provide(workspace: &Workspace, guests: &[Guest]) -> Result<()> {
+    if guests.is_empty() {
+        return Ok(());
+    }
     let folder = workspace.guests();
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("{} cannot be made", folder.display()))?;
     let busybox = folder.join("busybox");
-    let unpacked = |guest: &Guest| guest.folder(workspace).join("vmlinux").exists();
-    if !busybox.exists() || !GUESTS.iter().all(unpacked) {
+    if !busybox.exists() || !guests.iter().all(|guest| guest.is_unpacked(workspace)) {
         let apt = Apt::update(&folder.join("apt"))?;
         if !busybox.exists() {
             provide_busybox(&apt, &busybox)?;
         }
-        for guest in GUESTS.iter().filter(|guest| !unpacked(guest)) {
+        for guest in guests.iter().filter(|guest| !guest.is_unpacked(workspace)) {
             provide_kernel(&apt, *guest, &guest.folder(workspace))?;
         }
     }
-    for guest in GUESTS {
+    for guest in guests {
         let folder = guest.folder(workspace);
         if !initramfs_is_current(&folder) {
             ui::step(format!("making the initramfs of {}", guest.name));
@@ -108,7 +123,7 @@ fn provide_busybox(apt: &Apt, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts `vmlinux` and the uncompressed modules into `folder`; `vmlinux` last, as it says that all is there.
+/// Puts `vmlinux` and the uncompressed modules into `folder`; `version` last, as it says that all is there.
 fn provide_kernel(apt: &Apt, guest: Guest, folder: &Path) -> Result<()> {
     let meta = kernel_package(apt.versions("linux-image-powerpc64le")?, guest.backports)?;
     let name = meta
@@ -141,15 +156,13 @@ fn provide_kernel(apt: &Apt, guest: Guest, folder: &Path) -> Result<()> {
         order += &(file + "\n");
     }
     std::fs::write(folder.join("modules/order"), order)?;
-    std::fs::write(
-        folder.join("version"),
-        format!("{} {}\n", package.name, package.version),
-    )?;
     std::fs::rename(
         only_entry(&tree.join("boot"), "vmlinux-")?,
         folder.join("vmlinux"),
     )?;
     std::fs::remove_dir_all(tree)?;
+    let version = format!("{} {}\n{}\n", package.name, package.version, Guest::stamp());
+    std::fs::write(folder.join("version"), version)?;
     Ok(())
 }
 

@@ -111,17 +111,17 @@ fn read_machine(
     section: &mut Section<'_>,
 ) -> MachineFields {
     let memory = section.size(report, "memory");
-    if let Some(memory) = &memory {
-        if memory.value < 1 << 30 || memory.value % (1 << 20) != 0 {
-            let problem = "the machine has whole mebibytes and at least 1 GiB";
-            section.complain(
-                report,
-                "memory",
-                memory.span.clone(),
-                problem,
-                "give it \"1G\" or more",
-            );
-        }
+    if let Some(memory) = &memory
+        && (memory.value < 1 << 30 || memory.value % (1 << 20) != 0)
+    {
+        let problem = "the machine has whole mebibytes and at least 1 GiB";
+        section.complain(
+            report,
+            "memory",
+            memory.span.clone(),
+            problem,
+            "give it \"1G\" or more",
+        );
     }
     let cpus = section.integer(report, "cpus", 1, 12);
     let devices = section.tables(report, "device");
@@ -185,16 +185,16 @@ fn read_machine_device(
             }
         }
     }
-    if let Some(bytes) = &bytes {
-        if bytes.value < qemu_run::disk::MIN_BYTES {
-            section.complain(
-                report,
-                "disk-size",
-                bytes.span.clone(),
-                "it is too small for the test files",
-                "give it \"16M\" or more",
-            );
-        }
+    if let Some(bytes) = &bytes
+        && bytes.value < qemu_run::disk::MIN_BYTES
+    {
+        section.complain(
+            report,
+            "disk-size",
+            bytes.span.clone(),
+            "it is too small for the test files",
+            "give it \"16M\" or more",
+        );
     }
     section.finish(report);
     let (at, model) = (at?, model?);

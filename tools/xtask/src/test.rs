@@ -1,0 +1,141 @@
+//! `test`: the checks, then everything that boots.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use regex::Regex;
+
+use crate::check::{self, Tally};
+use crate::guests::{self, GUESTS};
+use crate::toolchain::clean_environment;
+use crate::workspace::Workspace;
+use crate::{build, process, pseries, run};
+
+/// Each manifest of examples/ and the line of a partition that shows that it works.
+const EXAMPLES: [(&str, &str); 3] = [
+    (
+        "examples/selftest.toml",
+        r"^guest-test: [1-9]\d* passed, 0 failed",
+    ),
+    ("examples/linux.toml", "BH-READY"),
+    ("examples/linux-6.12.toml", "BH-READY"),
+];
+const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Runs all tests; the last line is `N passed, N failed`.
+pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
+    qemu_run::stop_all_on_interrupt(|| ());
+    let mut tally = check::check(workspace)?;
+    let mut ready = true;
+    tally.step("guests", || {
+        guests::provide(workspace, &GUESTS).inspect_err(|_| ready = false)
+    });
+    let mut built = true;
+    tally.step("firmware", || {
+        build::build(workspace)
+            .map(|_| ())
+            .inspect_err(|_| built = false)
+    });
+    for guest in GUESTS.iter().filter(|_| ready) {
+        tally.step(&format!("{} on pseries", guest.name), || {
+            pseries::spine(workspace, *guest)
+        });
+    }
+    if built {
+        for (manifest, line) in EXAMPLES {
+            tally.step(manifest, || {
+                example(workspace, &workspace.root().join(manifest), line)
+            });
+        }
+        let mut cases = Tally::default();
+        tally.step("cases under QEMU", || {
+            cases = qemu_cases(workspace)?;
+            if cases.failed == 0 {
+                Ok(())
+            } else {
+                bail!("{} cases failed", cases.failed)
+            }
+        });
+        tally.add(cases);
+    }
+    tally.print();
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Boots a manifest as `run` does, with a disk that no earlier run has changed.
+fn example(workspace: &Workspace, manifest: &Path, line: &str) -> Result<()> {
+    let name = manifest
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let machine = run::prepare(workspace, manifest, "")?;
+    let mut session = machine.spawn(&workspace.logs().join(format!("test-{name}.log")))?;
+    run::wait(&mut session, &Regex::new(line)?, EXAMPLE_TIMEOUT)?;
+    Ok(())
+}
+
+/// Runs the crate `tests-qemu` and reads its summary.
+fn qemu_cases(workspace: &Workspace) -> Result<Tally> {
+    let mut command = Command::new("cargo");
+    clean_environment(&mut command);
+    command.current_dir(workspace.root()).args([
+        "run",
+        "-p",
+        "tests-qemu",
+        "--",
+        "--require-guests",
+        "--image",
+    ]);
+    command
+        .arg(workspace.image())
+        .arg("--guest-test")
+        .arg(workspace.test_guest());
+    command
+        .arg("--guests")
+        .arg(workspace.guests())
+        .arg("--logs")
+        .arg(workspace.logs().join("tests-qemu"));
+    let output = check::stream(&mut command)?;
+    let tally = summary(&output.text)
+        .with_context(|| format!("`{}` ended without a summary line", process::show(&command)))?;
+    if !output.success && tally.failed == 0 {
+        bail!("`{}` failed, though no case did", process::show(&command));
+    }
+    Ok(tally)
+}
+
+/// Reads the last line of the form `N passed, N failed`.
+fn summary(output: &str) -> Option<Tally> {
+    let regex = Regex::new(r"^(\d+) passed, (\d+) failed").expect("a constant that the tests use");
+    let captures = output.lines().rev().find_map(|line| regex.captures(line))?;
+    let (_, [passed, failed]) = captures.extract();
+    Some(Tally {
+        passed: passed.parse().ok()?,
+        failed: failed.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_summary_counts() {
+        let output = "guest-test: 9 passed, 9 failed\n1 passed, 1 failed\ntest x ... ok\n120 passed, 2 failed\n";
+        assert_eq!(
+            summary(output),
+            Some(Tally {
+                passed: 120,
+                failed: 2
+            })
+        );
+        assert_eq!(summary("guest-test: 9 passed, 9 failed\n"), None);
+    }
+}
