@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod bench;
 mod build;
 mod check;
+mod fdt;
 mod guests;
 mod image;
 mod manifest;
@@ -42,6 +43,7 @@ enum Command {
     /// Packs a manifest into a bundle.
     Bundle(BundleArguments),
     Run(run::RunArguments),
+    Fdt(fdt::FdtArguments),
     /// Formatting, lints, documentation, ARCHITECTURE.md, and the tests that need no emulator.
     Check,
     /// Everything that `check` does, and all that boots.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
             .map(|_| ExitCode::SUCCESS),
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),
+        Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Check => check::check(&workspace).map(|tally| {
             tally.print();
             if tally.failed == 0 {

@@ -36,8 +36,7 @@ pub(crate) fn partition_memory(
         let problem = "a partition has a multiple of 16 MiB, at most 64 TiB, and not nothing";
         let up = memory
             .value
-            .max(1)
-            .min(bundle::MAX_MEMORY_BYTES)
+            .clamp(1, bundle::MAX_MEMORY_BYTES)
             .next_multiple_of(granule)
             >> 20;
         section.complain(
