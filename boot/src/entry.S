@@ -59,6 +59,14 @@ boot_entry:
     addi    %r4, %r4, 8
     b       2b
 3:  bl      boot_stack
+    # Booting takes more stack than running a guest.
+    lis     %r1, {boot_stack}@ha
+    addi    %r1, %r1, {boot_stack}@l
+    lis     %r8, {boot_stack_high}
+    ori     %r8, %r8, {boot_stack_low}
+    add     %r1, %r1, %r8
+    li      %r0, 0
+    stdu    %r0, -112(%r1)
     mr      %r3, %r31
     mr      %r4, %r13
     bl      {main}

@@ -9,7 +9,7 @@ use core::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, Release},
 };
-use ppc64::percpu::{EMERGENCY_BYTES, MAX_THREADS, STACK_BYTES, offset};
+use ppc64::percpu::{BOOT_STACK_BYTES, EMERGENCY_BYTES, MAX_THREADS, STACK_BYTES, offset};
 use ppc64::{PerCpu, msr, spr::number};
 
 #[repr(C, align(128))]
@@ -23,6 +23,12 @@ struct Stacks(UnsafeCell<[[u8; STACK_BYTES]; MAX_THREADS]>);
 // SAFETY: every thread uses only its own element.
 unsafe impl Sync for Stacks {}
 static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK_BYTES]; MAX_THREADS]));
+
+#[repr(C, align(128))]
+struct BootStack(UnsafeCell<[u8; BOOT_STACK_BYTES]>);
+// SAFETY: only the thread that boots uses it.
+unsafe impl Sync for BootStack {}
+static BOOT_STACK: BootStack = BootStack(UnsafeCell::new([0; BOOT_STACK_BYTES]));
 
 unsafe extern "C" {
     static boot_released: AtomicU64;
@@ -42,6 +48,9 @@ core::arch::global_asm!(
     stacks = sym STACKS,
     stack_bytes = const STACK_BYTES,
     emergency_bytes = const EMERGENCY_BYTES,
+    boot_stack = sym BOOT_STACK,
+    boot_stack_high = const BOOT_STACK_BYTES >> 16,
+    boot_stack_low = const BOOT_STACK_BYTES & 0xffff,
     HSPRG0 = const number::HSPRG0,
     PIR = const number::PIR,
     INDEX = const offset::INDEX,
@@ -68,12 +77,19 @@ pub fn release() {
 pub fn thread_index(pir: u32) -> Option<usize> {
     // SAFETY: words of the image's data that arriving threads write, each its own.
     let pirs = unsafe { &boot_pirs };
-    pirs.iter().position(|came| came.load(Relaxed) == u64::from(pir))
+    pirs.iter()
+        .position(|came| came.load(Relaxed) == u64::from(pir))
 }
 
-/// Returns the addresses of thread `index`'s stack, emergency part included.
+/// Returns the addresses of the stack that `sp` is in: thread `index`'s, emergency part included, or
+/// the one that the first thread boots on.
 #[must_use]
-pub fn stack(index: u64) -> Range<u64> {
+pub fn stack(index: u64, sp: u64) -> Range<u64> {
+    let boot = BOOT_STACK.0.get() as u64;
+    let boot = boot..boot + BOOT_STACK_BYTES as u64;
+    if boot.contains(&sp) {
+        return boot;
+    }
     let start = STACKS.0.get() as u64 + index.min(MAX_THREADS as u64 - 1) * STACK_BYTES as u64;
     start..start + STACK_BYTES as u64
 }

@@ -24,18 +24,23 @@ struct Start {
 }
 
 /// The machine's.
-pub(crate) static CLOCK: MachineClock = MachineClock { start: Once::new(), random: Mutex::new(None) };
+pub(crate) static CLOCK: MachineClock = MachineClock {
+    start: Once::new(),
+    random: Mutex::new(None),
+};
 
 impl MachineClock {
     /// Reads the clock chip and seeds the generator.
     pub(crate) fn start(&self) {
         let Some(info) = probe::info() else { return };
         let device = info.lpc.as_ref().and_then(|lpc| lpc.rtc);
-        let now = probe::lpc_bus().zip(device).and_then(|(lpc, device)| match Rtc::new(*lpc, &device).read() {
-            Ok(time) => Some(time),
-            Err(error) => {
-                log::warn!("clock: {error}");
-                None
+        let now = probe::lpc_bus().zip(device).and_then(|(lpc, device)| {
+            match Rtc::new(*lpc, &device).read() {
+                Ok(time) => Some(time),
+                Err(error) => {
+                    log::warn!("clock: {error}");
+                    None
+                }
             }
         });
         let civil = now.and_then(|now| {
@@ -62,8 +67,13 @@ impl MachineClock {
             ),
             None => log::warn!("the machine has no clock: partitions see none"),
         }
-        *self.random.lock() = Some(ChaCha20Rng::from_seed(seed(civil.map_or(0, |(_, nanos)| nanos as u64))));
-        self.start.call_once(|| Start { hz: info.cpu.timebase_hz.into(), civil });
+        *self.random.lock() = Some(ChaCha20Rng::from_seed(seed(
+            civil.map_or(0, |(_, nanos)| nanos as u64),
+        )));
+        self.start.call_once(|| Start {
+            hz: info.cpu.timebase_hz.into(),
+            civil,
+        });
     }
 }
 
@@ -77,9 +87,16 @@ fn seed(time: u64) -> [u8; 32] {
             // Any port will do: what counts is when it answers.
             let _ = powernv::IsaIo::read8(lpc, 0x3fd);
         }
-        let noise = timebase().wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left((round % 64) as u32);
+        let noise = timebase()
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+            .rotate_left((round % 64) as u32);
         let [a, b, c, d] = pool;
-        pool = [b ^ noise, c.wrapping_add(noise), d.rotate_left(23) ^ a, a.wrapping_add(b)];
+        pool = [
+            b ^ noise,
+            c.wrapping_add(noise),
+            d.rotate_left(23) ^ a,
+            a.wrapping_add(b),
+        ];
     }
     let mut bytes = [0; 32];
     for (to, word) in bytes.chunks_exact_mut(8).zip(pool) {
@@ -100,7 +117,9 @@ impl Clock for MachineClock {
         let (then, nanos) = start.civil.ok_or(Failed)?;
         let ticks = timebase().wrapping_sub(then);
         let passed = u128::from(ticks) * 1_000_000_000 / u128::from(start.hz.max(1));
-        let now = nanos.checked_add(i64::try_from(passed).map_err(|_| Failed)?).ok_or(Failed)?;
+        let now = nanos
+            .checked_add(i64::try_from(passed).map_err(|_| Failed)?)
+            .ok_or(Failed)?;
         CivilTime::from_nanos(now).ok_or(Failed)
     }
     fn random(&self) -> Result<u64, Failed> {

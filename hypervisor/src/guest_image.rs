@@ -63,7 +63,11 @@ pub(crate) fn place(
 ) -> Result<Placed, PlaceError> {
     let kernel = match image.kernel {
         bundle::Kernel::Elf(bytes) => load::elf(&lpar.ram, bytes)?,
-        bundle::Kernel::Raw { image, load_address, entry } => load::raw(&lpar.ram, image, load_address, entry)?,
+        bundle::Kernel::Raw {
+            image,
+            load_address,
+            entry,
+        } => load::raw(&lpar.ram, image, load_address, entry)?,
     };
     let initrd = image.initrd.unwrap_or_default();
     let facts = BootFacts {
@@ -75,7 +79,9 @@ pub(crate) fn place(
     };
     let layout = tree::prepare(lpar, &facts)?;
     if let Some(range) = &layout.initrd {
-        lpar.ram.write(GuestRealAddr(range.start), initrd).map_err(TreeError::from)?;
+        lpar.ram
+            .write(GuestRealAddr(range.start), initrd)
+            .map_err(TreeError::from)?;
     }
     Ok(Placed {
         entry: kernel.entry,

@@ -65,7 +65,17 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
     vpa::dispatched(lpar, vcpu);
     let (srr0, srr1) = guest::hcall_return();
     let ticks = spr::timebase().wrapping_sub(start);
-    vpa::log_wait(lpar, vcpu, &Wait { preempt, dispatch, ticks, srr0, srr1 });
+    vpa::log_wait(
+        lpar,
+        vcpu,
+        &Wait {
+            preempt,
+            dispatch,
+            ticks,
+            srr0,
+            srr1,
+        },
+    );
 }
 
 /// Whether the guest would be interrupted; a mere kick is consumed.

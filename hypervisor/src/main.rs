@@ -7,10 +7,16 @@
 //! - [`stop`]: the ends.
 #![no_std]
 #![no_main]
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 extern crate alloc;
 
+mod bridge;
 mod clock;
 mod console;
 mod devices;
@@ -35,15 +41,22 @@ extern "C" fn bulkhead_main(fdt: u64, cpu: &PerCpu) -> ! {
     cpu.set_handlers(traps::hcall, traps::exception);
     power::reset_thread();
     probe::early_console();
-    log::info!("Bulkhead {}, a partition hypervisor for POWER", env!("CARGO_PKG_VERSION"));
+    log::info!(
+        "Bulkhead {}, a partition hypervisor for POWER",
+        env!("CARGO_PKG_VERSION")
+    );
     if !power::is_power8() {
-        log::error!("processor family {:#x}: only POWER8 is supported", power::processor_family());
+        log::error!(
+            "processor family {:#x}: only POWER8 is supported",
+            power::processor_family()
+        );
         stop::machine(stop::Reason::BadMachine);
     }
     let info = probe::machine(fdt, image_end());
     probe::banner(info);
     presenter::ICP.start(info.threads().map(|thread| (thread.pir, thread.icp)));
     clock::CLOCK.start();
+    devices::start(info);
     partition::start_all(info);
     console::flush();
     boot::release();

@@ -1,8 +1,10 @@
 //! The machine's memory: a small heap for boot time, and blocks for partitions and bridges.
 #![expect(unsafe_code, reason = "turns real memory into slices and a heap")]
 
-use ioda::BeU64;
+use alloc::boxed::Box;
+use ioda::{BeU16, BeU64, DmaTable};
 use linked_list_allocator::LockedHeap;
+use lpar::GuestRam;
 use realmem::{FreeMemory, NoMemory, Range};
 use spin::Mutex;
 
@@ -17,7 +19,10 @@ static FREE: Mutex<FreeMemory> = Mutex::new(FreeMemory::new());
 ///
 /// # Errors
 /// [`NoMemory`] when not even the heap fits.
-pub(crate) fn start(memory: impl Iterator<Item = Range>, reserved: impl Iterator<Item = Range>) -> Result<(), NoMemory> {
+pub(crate) fn start(
+    memory: impl Iterator<Item = Range>,
+    reserved: impl Iterator<Item = Range>,
+) -> Result<(), NoMemory> {
     let mut free = FREE.lock();
     for range in memory {
         free.add(range)?;
@@ -40,8 +45,15 @@ pub(crate) fn take(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), No
     let start = FREE.lock().take(bytes, align.max(8))?;
     // SAFETY: memory of the machine that nothing else has, aligned to 8; cells are atomics and any
     // bits are valid, so others (a guest, a device) may change them at any time.
-    let cells = unsafe { core::slice::from_raw_parts(start as *const BeU64, (bytes >> 3) as usize) };
+    let cells =
+        unsafe { core::slice::from_raw_parts(start as *const BeU64, (bytes >> 3) as usize) };
     Ok((cells, start))
+}
+
+/// Fills a partition's memory with zeroes. None of its processors runs.
+pub(crate) fn scrub(ram: &GuestRam) {
+    // SAFETY: the partition's own memory, whole pages; nobody uses it now.
+    unsafe { ppc64::cache::zero(ram.base().0, ram.bytes()) }
 }
 
 /// As [`take`], filled with zeroes.
@@ -56,11 +68,45 @@ pub(crate) fn take_zeroed(bytes: u64, align: u64) -> Result<(&'static [BeU64], u
     Ok((cells, start))
 }
 
+/// Takes a zeroed table of `entries` at a multiple of `align`, for a bridge.
+pub(crate) fn take_table<T>(entries: usize, align: u64) -> Option<DmaTable<T>>
+where
+    T: ZeroIsValid,
+{
+    let bytes = entries.checked_mul(size_of::<T>())? as u64;
+    let (cells, real) =
+        take_zeroed(bytes.next_multiple_of(8), align.max(align_of::<T>() as u64)).ok()?;
+    // SAFETY: the block is large enough, aligned, nobody else's, lives for ever, and all zeroes, which
+    // `T` takes as a value. `T` is made of atomics, so that the bridge may change it.
+    let cells = unsafe { core::slice::from_raw_parts(cells.as_ptr().cast::<T>(), entries) };
+    Some(DmaTable { cells, real })
+}
+
+/// What a bridge keeps in memory.
+///
+/// # Safety
+/// 1. All zeroes is a value of it.
+/// 2. It is made of atomics.
+pub(crate) unsafe trait ZeroIsValid {}
+// SAFETY: a transparent atomic.
+unsafe impl ZeroIsValid for BeU64 {}
+// SAFETY: a transparent atomic.
+unsafe impl ZeroIsValid for BeU16 {}
+// SAFETY: atomics and padding; its documentation says that zeroes are valid.
+unsafe impl ZeroIsValid for phb3::Ive {}
+
+/// Keeps a value for the machine's life.
+pub(crate) fn keep<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
 /// Returns the bytes of `range` of the machine's memory, which the caller knows to be filled (the
 /// device tree, the bundle) and reserved.
 pub(crate) fn reserved_bytes(range: Range) -> &'static [u8] {
     // SAFETY: the caller reserved the range before anything was given out, so nobody writes it.
-    unsafe { core::slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize) }
+    unsafe {
+        core::slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
+    }
 }
 
 /// Returns (bytes given out, bytes free, bytes of heap in use).

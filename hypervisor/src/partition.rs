@@ -2,11 +2,11 @@
 
 use crate::stop::{self, Reason};
 use crate::{clock, console, devices, guest_image, idle, machine_io, memory, presenter, thread};
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use lpar::dma::DmaWindows;
 use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
 use lpar::machine::{Machine, Terminal};
@@ -29,6 +29,7 @@ pub(crate) struct Partition {
     pub(crate) lpar: Lpar,
     image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
+    accesses: Vec<&'static devices::Access>,
     real_mode: RealMode,
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
@@ -53,10 +54,22 @@ pub(crate) struct RealMode {
 /// bit of the field on POWER8 for POWER10's HAIL, and would deliver every interrupt of the
 /// hypervisor's with translation on.
 const LIMITS: [RealMode; 4] = [
-    RealMode { bytes: 256 << 30, selector: 0 },
-    RealMode { bytes: 1 << 30, selector: 2 },
-    RealMode { bytes: 256 << 20, selector: 4 },
-    RealMode { bytes: 32 << 20, selector: 8 },
+    RealMode {
+        bytes: 256 << 30,
+        selector: 0,
+    },
+    RealMode {
+        bytes: 1 << 30,
+        selector: 2,
+    },
+    RealMode {
+        bytes: 256 << 20,
+        selector: 4,
+    },
+    RealMode {
+        bytes: 32 << 20,
+        selector: 8,
+    },
 ];
 
 impl RealMode {
@@ -64,7 +77,9 @@ impl RealMode {
     fn of(memory_bytes: u64) -> Option<Self> {
         /// Linux takes no more on POWER8; larger ones would only need larger alignment.
         const MOST: u64 = 1 << 30;
-        LIMITS.into_iter().find(|limit| limit.bytes <= memory_bytes.min(MOST))
+        LIMITS
+            .into_iter()
+            .find(|limit| limit.bytes <= memory_bytes.min(MOST))
     }
 }
 
@@ -79,7 +94,9 @@ macro_rules! refuse {
 /// do. Stops the machine when the bundle is bad or asks for what the machine does not have.
 pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     let Some(range) = info.initrd.as_ref() else {
-        refuse!("no bundle: the machine was given no initrd; make one with `cargo xtask bundle` and pass it there")
+        refuse!(
+            "no bundle: the machine was given no initrd; make one with `cargo xtask bundle` and pass it there"
+        )
     };
     let bytes = memory::reserved_bytes(crate::probe::range(range));
     let start = timebase();
@@ -96,23 +113,40 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         bundle.partitions().count(),
         timebase().wrapping_sub(start) / MICROSECOND
     );
-    let mut pirs = info.threads().map(|thread| thread.pir).filter(|&pir| boot::thread_index(pir).is_some());
+    let mut pirs = info
+        .threads()
+        .map(|thread| thread.pir)
+        .filter(|&pir| boot::thread_index(pir).is_some());
     let have = pirs.clone().count();
-    let wanted: u64 = bundle.partitions().map(|partition| u64::from(partition.cpus)).sum();
+    let wanted: u64 = bundle
+        .partitions()
+        .map(|partition| u64::from(partition.cpus))
+        .sum();
     if wanted > have as u64 {
-        refuse!("bundle: the partitions want {wanted} cpus, the machine has {have}: lower `cpus` or add some")
+        refuse!(
+            "bundle: the partitions want {wanted} cpus, the machine has {have}: lower `cpus` or add some"
+        )
     }
     let mut console_owner: Option<String> = None;
     let mut partitions = Vec::new();
     for (index, image) in bundle.partitions().enumerate() {
         let terminal = terminal(&image, &mut console_owner);
-        partitions.push(make(index as u32 + 1, image, &info.cpu, &mut pirs, terminal));
+        partitions.push(make(
+            index as u32 + 1,
+            image,
+            &info.cpu,
+            &mut pirs,
+            terminal,
+        ));
     }
     LIVING.store(partitions.len() as u32, SeqCst);
     let partitions = PARTITIONS.call_once(|| partitions);
     devices::report();
     let (taken, free, heap) = memory::usage();
-    let lent: u64 = partitions.iter().map(|partition| partition.lpar.ram.bytes()).sum();
+    let lent: u64 = partitions
+        .iter()
+        .map(|partition| partition.lpar.ram.bytes())
+        .sum();
     log::info!(
         "memory: {} KiB of the hypervisor's, {} MiB lent to partitions, {} MiB free, {} KiB of heap used",
         (taken - lent + crate::image_end()) / 1024,
@@ -153,7 +187,10 @@ fn terminal(image: &bundle::Partition<'_>, owner: &mut Option<String>) -> &'stat
             &console::ConsoleTerminal
         }
         (Console::Vty, Some(name)) => {
-            log::warn!("partition {}: the console is with {name}: what this one prints is dropped", image.name);
+            log::warn!(
+                "partition {}: the console is with {name}: what this one prints is dropped",
+                image.name
+            );
             &Nowhere
         }
     }
@@ -169,7 +206,10 @@ fn make(
 ) -> Partition {
     let name = image.name;
     let Some(real_mode) = RealMode::of(image.memory_bytes) else {
-        refuse!("partition {name}: memory: {} MiB is too little: 32 MiB at least", image.memory_bytes >> 20)
+        refuse!(
+            "partition {name}: memory: {} MiB is too little: 32 MiB at least",
+            image.memory_bytes >> 20
+        )
     };
     let (cells, base) = match memory::take(image.memory_bytes, real_mode.bytes) {
         Ok(memory) => memory,
@@ -185,7 +225,9 @@ fn make(
     };
     let ram = GuestRam::new(cells, RealAddr(base));
     // 1/128 of memory, as LoPAR advises for 4 KiB pages.
-    let hpt_bytes = (image.memory_bytes / 128).next_power_of_two().max(Hpt::MIN_BYTES);
+    let hpt_bytes = (image.memory_bytes / 128)
+        .next_power_of_two()
+        .max(Hpt::MIN_BYTES);
     let table = memory::take(hpt_bytes, hpt_bytes).ok();
     let Some((hpt, sdr1)) = table.and_then(|(cells, real)| {
         let hpt = Hpt::new(cells)?;
@@ -198,19 +240,30 @@ fn make(
     let owned = devices::assign(lpid, &image);
     let mmio = match Mmio::new(owned.mmio, image.memory_bytes) {
         Ok(mmio) => mmio,
-        Err(error) => refuse!("partition {name}: devices: their registers cannot be given: {error:?}"),
+        Err(error) => {
+            refuse!("partition {name}: devices: their registers cannot be given: {error:?}")
+        }
     };
-    let vcpus = (0..image.cpus).zip(pirs).map(|(server, pir)| Vcpu::new(Server(server), pir)).collect();
+    let vcpus = (0..image.cpus)
+        .zip(pirs)
+        .map(|(server, pir)| Vcpu::new(Server(server), pir))
+        .collect();
+    let dma = match DmaWindows::new(owned.windows, &ram) {
+        Ok(dma) => dma,
+        Err(error) => {
+            refuse!("partition {name}: devices: their DMA windows cannot be given: {error:?}")
+        }
+    };
     let lpar = Lpar::new(LparConfig {
         name: name.into(),
         lpid,
         ram,
         hpt,
         mmio,
-        dma: lpar::dma::DmaWindows::default(),
         vcpus,
         terminal,
         machine: machine(),
+        dma,
         pci: owned.functions,
         nvram_bytes: NVRAM_BYTES,
         security: CpuSecurity::CAUTIOUS,
@@ -222,7 +275,15 @@ fn make(
         hpt_bytes >> 10,
         image.cpus
     );
-    Partition { lpar, image, cpu, real_mode, sdr1, ending: AtomicBool::new(false) }
+    Partition {
+        lpar,
+        image,
+        cpu,
+        accesses: owned.accesses,
+        real_mode,
+        sdr1,
+        ending: AtomicBool::new(false),
+    }
 }
 
 fn machine() -> Machine {
@@ -252,14 +313,19 @@ impl Partition {
         if mode.little_endian {
             lpcr |= lpcr::ILE;
         }
-        guest::Partition { lpid: self.lpar.lpid, sdr1: self.sdr1, rmor: self.lpar.ram.base().0, lpcr }
+        guest::Partition {
+            lpid: self.lpar.lpid,
+            sdr1: self.sdr1,
+            rmor: self.lpar.ram.base().0,
+            lpcr,
+        }
     }
 
     /// Scrubs the partition's memory, loads its images, makes its device tree and starts its first
     /// processor. None of its processors runs.
     fn launch(&'static self) {
         let start = timebase();
-        self.lpar.ram.scrub();
+        memory::scrub(&self.lpar.ram);
         let scrubbed = timebase();
         let loaded = guest_image::place(&self.lpar, &self.image, self.real_mode, self.cpu);
         let placed = timebase();
@@ -335,13 +401,8 @@ impl Partition {
 
     /// Takes everything back that the partition set up in the machine.
     fn clean(&self) {
-        devices::quiesce(&self.lpar);
+        devices::quiesce(&self.lpar, &self.accesses);
         self.lpar.reset();
         self.lpar.hpt.clear();
     }
-}
-
-/// Keeps a value for the machine's life.
-pub(crate) fn keep<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
 }

@@ -4,8 +4,11 @@ use crate::machine_io::{IO, Io};
 use crate::memory::reserved_bytes;
 use crate::stop::{self, Reason};
 use crate::{console, memory};
+use powernv::{
+    ChassisControl, EccbLpc, IpmiBt, IsaDevice, MachineInfo, Pcb, RealRange, TREE_HEADER_BYTES,
+    Uart, Xscom, tree_bytes,
+};
 use ppc64::spr::timebase;
-use powernv::{ChassisControl, EccbLpc, IpmiBt, IsaDevice, MachineInfo, Pcb, RealRange, TREE_HEADER_BYTES, Uart, Xscom, tree_bytes};
 use realmem::Range;
 use spin::Once;
 
@@ -18,7 +21,11 @@ const DEFAULT_XSCOM: u64 = 0x0003_fc00_0000_0000;
 /// The ECCB's first register; `isa@b0020` in the tree.
 const DEFAULT_ECCB: Pcb = Pcb(0xb0020);
 /// The first serial port.
-const DEFAULT_UART: IsaDevice = IsaDevice { port: 0x3f8, irq: Some(4), clock_hz: None };
+const DEFAULT_UART: IsaDevice = IsaDevice {
+    port: 0x3f8,
+    irq: Some(4),
+    clock_hz: None,
+};
 
 fn lpc(xscom: u64, eccb: Pcb) -> EccbLpc<Io> {
     EccbLpc::new(Xscom::new(IO, xscom), eccb)
@@ -43,12 +50,18 @@ pub(crate) fn machine(fdt: u64, image_end: u64) -> &'static MachineInfo<'static>
     if fdt < image_end || fdt & 7 != 0 || fdt > LOW_MEMORY - (1 << 20) {
         refuse(format_args!("no tree can be there"));
     }
-    let header = reserved_bytes(Range { start: fdt, end: fdt + TREE_HEADER_BYTES as u64 });
+    let header = reserved_bytes(Range {
+        start: fdt,
+        end: fdt + TREE_HEADER_BYTES as u64,
+    });
     let bytes = match tree_bytes(header) {
         Ok(bytes) => bytes as u64,
         Err(error) => refuse(format_args!("{error}")),
     };
-    let tree = Range { start: fdt, end: fdt + bytes };
+    let tree = Range {
+        start: fdt,
+        end: fdt + bytes,
+    };
     let info = match MachineInfo::from_fdt(reserved_bytes(tree)) {
         Ok(info) => INFO.call_once(|| info),
         Err(error) => refuse(format_args!("{error}")),
@@ -60,13 +73,24 @@ pub(crate) fn machine(fdt: u64, image_end: u64) -> &'static MachineInfo<'static>
         let lpc = LPC.call_once(|| lpc(chip.xscom.base, found.eccb));
         match found.uart.as_ref().map(|device| Uart::new(*lpc, device)) {
             Some(Ok(Some(uart))) => console::start(uart),
-            Some(Ok(None)) | None => log::warn!("device tree names no working UART: the console stays at 3f8"),
+            Some(Ok(None)) | None => {
+                log::warn!("device tree names no working UART: the console stays at 3f8")
+            }
             Some(Err(error)) => log::warn!("UART: {error}"),
         }
     }
     let all = info.memory.iter().map(|memory| range(&memory.range));
-    let used = [Range { start: 0, end: image_end }, tree];
-    let kept = used.into_iter().chain(info.initrd.iter().map(range)).chain(info.reserved.iter().map(range));
+    let used = [
+        Range {
+            start: 0,
+            end: image_end,
+        },
+        tree,
+    ];
+    let kept = used
+        .into_iter()
+        .chain(info.initrd.iter().map(range))
+        .chain(info.reserved.iter().map(range));
     if memory::start(all, kept).is_err() {
         refuse(format_args!("not enough memory, or in too many pieces"));
     }
@@ -75,7 +99,10 @@ pub(crate) fn machine(fdt: u64, image_end: u64) -> &'static MachineInfo<'static>
 
 /// Turns the tree's range into the allocator's.
 pub(crate) fn range(range: &RealRange) -> Range {
-    Range { start: range.base, end: range.end() }
+    Range {
+        start: range.base,
+        end: range.end(),
+    }
 }
 
 /// Returns the LPC bus, when the tree has one.
@@ -91,13 +118,20 @@ pub(crate) fn info() -> Option<&'static MachineInfo<'static>> {
 /// Turns the machine off by its service processor, if it has one. Returns when it has none or it
 /// does not do it.
 pub(crate) fn power_off() {
-    let (Some(lpc), Some(device)) = (lpc_bus(), info().and_then(|info| info.lpc.as_ref()).and_then(|lpc| lpc.ipmi_bt)) else {
+    let (Some(lpc), Some(device)) = (
+        lpc_bus(),
+        info()
+            .and_then(|info| info.lpc.as_ref())
+            .and_then(|lpc| lpc.ipmi_bt),
+    ) else {
         return;
     };
     let start = timebase();
     let mut bt = IpmiBt::new(*lpc, &device);
     // One second for the service processor to take the request; the machine may be gone before.
-    let _ = bt.chassis(ChassisControl::PowerDown, || timebase().wrapping_sub(start) > 512_000_000);
+    let _ = bt.chassis(ChassisControl::PowerDown, || {
+        timebase().wrapping_sub(start) > 512_000_000
+    });
     let start = timebase();
     while timebase().wrapping_sub(start) < 512_000_000 {
         ppc64::power::relax();
@@ -117,7 +151,12 @@ pub(crate) fn banner(info: &MachineInfo<'_>) {
     );
     for core in &info.cores {
         for thread in &core.threads {
-            log::info!("  thread {:#x} on chip {}, interrupts at {:#x}", thread.pir, core.chip, thread.icp);
+            log::info!(
+                "  thread {:#x} on chip {}, interrupts at {:#x}",
+                thread.pir,
+                core.chip,
+                thread.icp
+            );
         }
     }
     for memory in &info.memory {

@@ -1,6 +1,9 @@
 //! The ends of the machine: power-off, panic, machine check, unexpected interrupt. Each prints one
 //! line `STOP <reason>` that programs recognise, powers the machine off where it can, and parks.
-#![expect(unsafe_code, reason = "breaks locks of threads that will not go on; reads the image")]
+#![expect(
+    unsafe_code,
+    reason = "breaks locks of threads that will not go on; reads the image"
+)]
 
 use crate::console;
 use ::console::Line;
@@ -97,7 +100,10 @@ fn is_code(address: u64) -> bool {
 
 fn show_frame(symbols: Option<&Symbols<'_>>, address: u64) {
     match symbols.and_then(|table| table.find(address)) {
-        Some(symbol) => say(format_args!("  {address:#010x} {}+{:#x}", symbol.name, symbol.offset)),
+        Some(symbol) => say(format_args!(
+            "  {address:#010x} {}+{:#x}",
+            symbol.name, symbol.offset
+        )),
         None => say(format_args!("  {address:#010x}")),
     }
 }
@@ -108,7 +114,8 @@ fn backtrace(cpu: &PerCpu, pc: Option<u64>, sp: u64) {
     if let Some(pc) = pc {
         show_frame(symbols.as_ref(), pc);
     }
-    for address in ppc64::trace::frames(sp, boot::stack(cpu.index), 32).filter(|&a| is_code(a)) {
+    for address in ppc64::trace::frames(sp, boot::stack(cpu.index, sp), 32).filter(|&a| is_code(a))
+    {
         show_frame(symbols.as_ref(), address);
     }
 }
@@ -119,7 +126,11 @@ pub(crate) fn crash(cpu: &PerCpu, what: &str, vector: u64, regs: &Regs) -> ! {
         ppc64::power::park();
     }
     console::seize();
-    say(format_args!("cpu{} (PIR {:#x}): {what}: vector {vector:#x}", cpu.index, ppc64::power::pir()));
+    say(format_args!(
+        "cpu{} (PIR {:#x}): {what}: vector {vector:#x}",
+        cpu.index,
+        ppc64::power::pir()
+    ));
     say(format_args!(
         "pc {:016x} msr {:016x} lr {:016x} ctr {:016x} cr {:08x} xer {:08x}",
         regs.pc, regs.msr, regs.lr, regs.ctr, regs.cr, regs.xer
@@ -134,12 +145,19 @@ pub(crate) fn crash(cpu: &PerCpu, what: &str, vector: u64, regs: &Regs) -> ! {
     ));
     for (row, four) in regs.gpr.chunks_exact(4).enumerate() {
         if let [a, b, c, d] = four {
-            say(format_args!("r{:<2} {a:016x} {b:016x} {c:016x} {d:016x}", row * 4));
+            say(format_args!(
+                "r{:<2} {a:016x} {b:016x} {c:016x} {d:016x}",
+                row * 4
+            ));
         }
     }
     let [_, sp, ..] = regs.gpr;
     backtrace(cpu, Some(regs.pc), sp);
-    machine(if vector == 0x200 { Reason::MachineCheck } else { Reason::UnexpectedInterrupt })
+    machine(if vector == 0x200 {
+        Reason::MachineCheck
+    } else {
+        Reason::UnexpectedInterrupt
+    })
 }
 
 #[panic_handler]
@@ -150,7 +168,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     console::seize();
     match info.location() {
-        Some(at) => say(format_args!("cpu{}: panic at {}:{}: {}", cpu.index, at.file(), at.line(), info.message())),
+        Some(at) => say(format_args!(
+            "cpu{}: panic at {}:{}: {}",
+            cpu.index,
+            at.file(),
+            at.line(),
+            info.message()
+        )),
         None => say(format_args!("cpu{}: panic: {}", cpu.index, info.message())),
     }
     backtrace(cpu, None, ppc64::trace::stack_pointer());

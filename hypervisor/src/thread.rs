@@ -58,7 +58,11 @@ static THREADS: [Once<Thread>; MAX_THREADS] = [const { Once::new() }; MAX_THREAD
 impl Thread {
     /// Returns its virtual processor.
     pub(crate) fn vcpu(&self) -> &'static Vcpu {
-        self.partition.lpar.vcpus.get(self.server.0 as usize).unwrap_or(&NOBODY)
+        self.partition
+            .lpar
+            .vcpus
+            .get(self.server.0 as usize)
+            .unwrap_or(&NOBODY)
     }
 }
 
@@ -75,7 +79,10 @@ pub(crate) fn current(cpu: &PerCpu) -> Option<&'static Thread> {
 
 /// Returns the thread with processor identification `pir`, if it has work.
 pub(crate) fn by_pir(pir: u32) -> Option<&'static Thread> {
-    THREADS.iter().filter_map(Once::get).find(|thread| thread.vcpu().pir == pir)
+    THREADS
+        .iter()
+        .filter_map(Once::get)
+        .find(|thread| thread.vcpu().pir == pir)
 }
 
 /// Gives the thread numbered `index` by the boot code its work.
@@ -133,12 +140,16 @@ fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
     if let Some(r3) = context.regs.gpr.get_mut(3) {
         *r3 = argument;
     }
-    presenter::ICP.set_cppr(vcpu.pir, 0);
+    lpar::xics::reset_server(&partition.lpar.machine, vcpu);
     vpa::dispatched(&partition.lpar, vcpu);
     // SAFETY: the partition's table and memory are its own for good.
     unsafe { guest::select(&partition.registers()) };
     idle::arm_tick();
-    log::info!("partition {}: vcpu {} starts at {entry:#x}", partition.lpar.name, vcpu.server.0);
+    log::info!(
+        "partition {}: vcpu {} starts at {entry:#x}",
+        partition.lpar.name,
+        vcpu.server.0
+    );
     let why = loop {
         // SAFETY: 1. selected above. 2. the calling thread's own; `run` set the handlers.
         let why = Leave::from_code(unsafe { guest::enter(cpu, &mut context) });

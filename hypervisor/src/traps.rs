@@ -16,7 +16,10 @@ use ppc64::{guest, msr, power};
 /// Serves an hcall. See `ppc64::percpu::HcallFn`.
 pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) -> Answer {
     let Some(thread) = thread::current(cpu) else {
-        return Answer { r3: HError::Hardware.code(), leave: Leave::Stop as u64 };
+        return Answer {
+            r3: HError::Hardware.code(),
+            leave: Leave::Stop as u64,
+        };
     };
     let vcpu = thread.vcpu();
     let (r3, after) = lpar::hcall::serve(&thread.partition.lpar, vcpu, token, regs);
@@ -41,7 +44,11 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
         }
         After::AwaitProd => {
             let enabled = guest::hcall_return().1 & msr::EE != 0;
-            let until = if enabled { Until::InterruptOrProd } else { Until::Prod };
+            let until = if enabled {
+                Until::InterruptOrProd
+            } else {
+                Until::Prod
+            };
             idle::wait(thread, Preempt::Confer, until);
         }
         // There is nobody to give a dedicated thread to: a short pause is all.
@@ -70,11 +77,15 @@ fn attend(thread: &Thread) -> u64 {
     if stop::stopping() {
         return Leave::MachineStops as u64;
     }
-    let asked = thread.vcpu().attention.fetch_and(attention::SYSTEM_RESET, SeqCst);
-    if asked & attention::LEAVE != 0 {
+    let asked = &thread.vcpu().attention;
+    if asked.fetch_and(!attention::LEAVE, SeqCst) & attention::LEAVE != 0 {
         return Leave::Stop as u64;
     }
-    if asked & attention::MODE != 0 {
+    if asked.load(SeqCst) & attention::MODE != 0 {
+        reload_mode(thread);
+        // H_SET_MODE waits for this. Should the mode have changed once more since, the bit was set again
+        // and the next look finds it: so it goes first, and the mode is loaded anew.
+        asked.fetch_and(!attention::MODE, SeqCst);
         reload_mode(thread);
     }
     0
@@ -130,7 +141,10 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
     if thread.vcpu().attention.load(Relaxed) == 0 {
         return 0;
     }
-    let asked = thread.vcpu().attention.fetch_and(!attention::SYSTEM_RESET, SeqCst);
+    let asked = thread
+        .vcpu()
+        .attention
+        .fetch_and(!attention::SYSTEM_RESET, SeqCst);
     if asked & attention::SYSTEM_RESET != 0 {
         interrupt_guest(thread, 0x100, 0, regs);
     }

@@ -12,7 +12,7 @@ use papr_abi::{GuestRealAddr, RealAddr};
 pub struct OutsideRam;
 
 /// Bytes of a base page.
-pub const PAGE_BYTES: u64 = 4096;
+pub(crate) const PAGE_BYTES: u64 = 4096;
 
 /// The contiguous memory of one partition, from its logical real address 0.
 #[derive(Debug)]

@@ -36,3 +36,16 @@ pub fn fetch_anew(at: u64, bytes: u64) {
     crate::spr::sync();
     crate::spr::isync();
 }
+
+/// Fills the cache lines of `bytes` from real address `at` with zeroes; both are multiples of
+/// [`LINE_BYTES`].
+///
+/// # Safety
+/// 1. It is memory that the caller alone uses.
+pub unsafe fn zero(at: u64, bytes: u64) {
+    for line in lines(at, bytes) {
+        // SAFETY: the duty of this function; dcbz zeroes the line that holds the address.
+        unsafe { asm!("dcbz 0, {}", in(reg) line, options(nostack)) }
+    }
+    crate::spr::sync();
+}
