@@ -385,7 +385,11 @@ impl Machine {
             }
         };
         if let Some(bundle) = &self.bundle {
-            command.arg("-initrd").arg(bundle);
+            // QEMU takes an initrd only with a kernel; an empty one is not loaded.
+            command
+                .args(["-kernel", "/dev/null"])
+                .arg("-initrd")
+                .arg(bundle);
         }
         if self.kind.starts_with("powernv") {
             // A real-time clock and orderly power-off come with the BMC.
