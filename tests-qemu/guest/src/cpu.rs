@@ -195,3 +195,27 @@ pub(crate) fn spin(ticks: u64) {
     let start = timebase();
     while timebase().wrapping_sub(start) < ticks {}
 }
+
+/// Special registers that are the partition's: FSCR, DSCR, TAR, AMR, VRSAVE, BESCR.
+pub(crate) fn partition_registers() -> [u64; 6] {
+    let (a, b, c, d, e, f): (u64, u64, u64, u64, u64, u64);
+    // SAFETY: reads registers.
+    unsafe {
+        asm!(
+            "mfspr {0}, 153", "mfspr {1}, 17", "mfspr {2}, 815", "mfspr {3}, 29", "mfspr {4}, 256", "mfspr {5}, 806",
+            out(reg) a, out(reg) b, out(reg) c, out(reg) d, out(reg) e, out(reg) f, options(nomem, nostack)
+        );
+    }
+    [a, b, c, d, e, f]
+}
+
+/// Sets them.
+pub(crate) fn set_partition_registers([a, b, c, d, e, f]: [u64; 6]) {
+    // SAFETY: none of them matters to privileged code in real mode that uses no facility.
+    unsafe {
+        asm!(
+            "mtspr 153, {0}", "mtspr 17, {1}", "mtspr 815, {2}", "mtspr 29, {3}", "mtspr 256, {4}", "mtspr 806, {5}",
+            in(reg) a, in(reg) b, in(reg) c, in(reg) d, in(reg) e, in(reg) f, options(nomem, nostack)
+        );
+    }
+}

@@ -163,3 +163,52 @@ pub(crate) fn call(ea: u64) {
         asm!("mtctr {0}", "bctrl", in(reg) ea, lateout("ctr") _, lateout("lr") _, options(nostack))
     };
 }
+
+/// Writes the MSR by `mtmsrd`. Used with values that keep the payload running: facilities and HV alone differ.
+pub(crate) fn set_msr_by_mtmsrd(value: u64) {
+    // SAFETY: IR, DR, SF and LE are as they were, by the above.
+    unsafe { cpu::set_msr(value) };
+}
+
+/// Writes the MSR by `rfid`, to the next instruction. As above.
+pub(crate) fn set_msr_by_rfid(value: u64) {
+    // SAFETY: goes on after the rfid, in the state that the caller runs in; LR and two registers are lost.
+    unsafe {
+        asm!(
+            "bcl 20, 31, 2f", "2: mflr {t}", "addi {t}, {t}, 3f - 2b", "mtsrr0 {t}", "mtsrr1 {v}", "rfid", "3:",
+            t = out(reg_nonzero) _, v = in(reg) value, lateout("lr") _, options(nostack)
+        );
+    }
+}
+
+/// Adds in little-endian mode.
+pub(crate) fn little_endian_sum(a: u64, b: u64) -> u64 {
+    let (sum, lr_lost): (u64, u64);
+    // SAFETY: MSR[LE] is on for the bytes between the two rfid, which are written in that order:
+    // add r3, r3, r4; mtsrr0 r6; mtsrr1 r5; rfid. No memory is touched meanwhile, no interrupt open.
+    unsafe {
+        asm!(
+            "mfmsr 5",
+            "ori 7, 5, 1",
+            "bcl 20, 31, 2f",
+            "2: mflr 8",
+            "addi 6, 8, 4f - 2b",
+            "addi 8, 8, 3f - 2b",
+            "mtsrr0 8",
+            "mtsrr1 7",
+            "rfid",
+            ".balign 8",
+            "3: .long 0x1422637c",
+            ".long 0xa603da7c",
+            ".long 0xa603bb7c",
+            ".long 0x2400004c",
+            "4:",
+            inlateout("r3") a => sum,
+            in("r4") b,
+            lateout("r5") _, lateout("r6") lr_lost, lateout("r7") _, lateout("r8") _, lateout("lr") _,
+            options(nostack)
+        );
+    }
+    let _ = lr_lost;
+    sum
+}

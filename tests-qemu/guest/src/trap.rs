@@ -38,6 +38,8 @@ pub(crate) fn expecting(act: impl FnOnce()) -> (u64, Trap) {
     let log = &LOGS[cpu::this_cpu() % MAX_CPUS];
     log.count.store(0, SeqCst);
     log.last[0].store(0, SeqCst);
+    // The decrementer runs out every 4 s, and would be taken once MSR[EE] is on.
+    cpu::set_dec(DEC_FAR);
     log.armed.store(1, SeqCst);
     act();
     log.armed.store(0, SeqCst);
@@ -53,6 +55,12 @@ pub(crate) fn expecting(act: impl FnOnce()) -> (u64, Trap) {
             msr,
         },
     )
+}
+
+/// How many interrupts came since [`expecting`] began, and the vector of the last.
+pub(crate) fn so_far() -> (u64, u64) {
+    let log = &LOGS[cpu::this_cpu() % MAX_CPUS];
+    (log.count.load(SeqCst), log.last[0].load(SeqCst))
 }
 
 /// Called by the vectors on a stack of their own.

@@ -23,17 +23,18 @@ cases!("interrupts":
 
 fn decrementer_comes_at_0x900_once_open(platform: &Platform) -> Outcome {
     xics::quiet(platform)?;
-    let (closed, _) = expecting(|| {
+    let (mut closed, mut vector_closed) = (0, 0);
+    let (open, trap) = expecting(|| {
         cpu::set_dec(TICKS_PER_MS);
         cpu::spin(3 * TICKS_PER_MS);
-    });
-    let (open, trap) = expecting(|| {
+        (closed, vector_closed) = crate::trap::so_far();
         cpu::set_ee(MSR_EE);
         cpu::spin(3 * TICKS_PER_MS);
         cpu::set_ee(0);
     });
     cpu::set_dec(DEC_FAR);
     same("interrupts while MSR[EE] was off", closed, 0)?;
+    same("vector while MSR[EE] was off", vector_closed, 0)?;
     same("interrupts", open, 1)?;
     same("vector", trap.vector, 0x900)?;
     same("MSR[IR, DR] in the handler", trap.msr & cpu::MSR_IR_DR, 0)?;

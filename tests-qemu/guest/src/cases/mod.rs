@@ -2,6 +2,7 @@
 
 mod basics;
 mod dma;
+mod hostile;
 mod hpt;
 mod hpt_change;
 mod interrupts;
@@ -38,6 +39,7 @@ pub(crate) const TABLES: &[&[Case]] = &[
     sched::CASES,
     logical::CASES,
     interrupts::CASES,
+    hostile::CASES,
     translated::CASES,
     rtas_calls::CASES,
     rtas_xics::CASES,

@@ -1,7 +1,7 @@
 //! What an hcall preserves: r1, r2, r13 to r31, LR, CR2 to CR4, and all of FP, VMX and VSX.
 
 use crate::cpu;
-use crate::hcall::{PAGES, STATE_DWORDS, state_across};
+use crate::hcall::{PAGES, STATE_DWORDS, hcall, state_across};
 use crate::suite::{Outcome, cases, holds, same};
 use crate::trap::expecting;
 use crate::tree::Platform;
@@ -13,6 +13,7 @@ cases!("registers":
     kept_over_hcalls_served_late,
     kept_over_rtas,
     kept_over_cede,
+    special_registers_are_kept,
     nothing_of_the_hypervisor_leaks,
 );
 
@@ -71,6 +72,52 @@ fn kept_over_cede(_: &Platform) -> Outcome {
     });
     outcome?;
     same("interrupts", count, 1)
+}
+
+fn special_registers_are_kept(platform: &Platform) -> Outcome {
+    let before = cpu::partition_registers();
+    // FSCR[TAR], a DSCR, a TAR, storage keys, VRSAVE, and no event-based branches.
+    let values = [
+        1 << 8,
+        0x35,
+        0x1234_5678_9abc_def0,
+        0xcccc_3333_0000_ffff,
+        0xdead_beef,
+        0,
+    ];
+    cpu::set_partition_registers(values);
+    // What the processor really keeps of that; all but an empty AMR (UAMOR off) and VRSAVE are whole.
+    let kept = cpu::partition_registers();
+    let calls = [
+        (token::H_XIRR, 0),
+        (token::H_READ, 0),
+        (0xfff0, 0),
+        (token::H_RTAS, PAGES[0].real()),
+        (token::H_CEDE, 0),
+    ];
+    let get_time = [platform.rtas_token("get-time-of-day").unwrap_or(0), 0, 8];
+    get_time
+        .iter()
+        .enumerate()
+        .for_each(|(n, word)| PAGES[0].set32(n, *word));
+    let mut outcome = same("TAR takes its value", kept[2], values[2]);
+    for (token, argument) in calls {
+        let _ = expecting(|| {
+            cpu::set_dec(cpu::TICKS_PER_MS);
+            let _ = hcall(token, [argument]);
+            cpu::set_ee(0);
+        });
+        cpu::set_dec(cpu::DEC_FAR);
+        for (got, want) in cpu::partition_registers().into_iter().zip(kept) {
+            outcome = outcome.and(same(
+                "one of FSCR, DSCR, TAR, AMR, VRSAVE, BESCR",
+                got,
+                want,
+            ));
+        }
+    }
+    cpu::set_partition_registers(before);
+    outcome
 }
 
 fn nothing_of_the_hypervisor_leaks(_: &Platform) -> Outcome {
