@@ -1,2 +1,26 @@
-//! A PCI host bridge and its fabric in software, enforcing what the chips enforce.
+//! A PCI host bridge and what hangs on it, in software, for proving drivers.
+//!
+//! [`Phb3`] is a PHB3 behind its registers ([`ioda::RegIo`]), its XSCOM registers ([`ioda::XscomIo`]) and its
+//! MMIO windows ([`ioda::MmioIo`]). It enforces what the chip does and QEMU's model does not: segments and their
+//! endpoints, bounds of DMA windows, frozen endpoints, and caches that keep what they have until they are told
+//! to forget. What a driver must not do is kept as a complaint ([`Phb3::complaints`]).
+//!
+//! [`Device`] makes functions for the fabric below it; a test plays a device by sending DMA and messages under
+//! any requester id. [`SharedMemory`] is how the model reaches the tables that a driver keeps in memory.
+//!
+//! It is written from the chip's description and shares no code with a driver but the traits and the memory
+//! cells of `ioda`. It runs on a host, in tests, and needs the heap.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod device;
+mod fabric;
+mod memory;
+mod phb3;
+
+pub use device::Device;
+pub use fabric::Fabric;
+pub use memory::SharedMemory;
+pub use phb3::{Delivery, DmaFault, Kind, Phb3};

@@ -33,6 +33,9 @@ mod start;
 mod tables;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 pub use pbcq::{Bases, Layout, Pbcq, Window};
 pub use port::Port;
 pub use tables::{Ive, Tables};

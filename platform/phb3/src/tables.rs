@@ -19,6 +19,19 @@ pub struct Ive {
     pub(crate) pe: BeU16,
 }
 
+impl Ive {
+    /// An entry as zeroed memory has it.
+    #[must_use]
+    pub const fn zeroed() -> Self {
+        Self {
+            target: BeU32::new(0),
+            gen_p: AtomicU8::new(0),
+            q: AtomicU8::new(0),
+            pe: BeU16::new(0),
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Ive>() == Tables::IVE_BYTES);
 
 /// The tables. All are zeroed memory that nobody else writes, for as long as the machine runs.

@@ -1,0 +1,68 @@
+use super::*;
+use ioda::{CfgError, Event, Freeze, IodaError};
+
+const PE: PeNumber = PeNumber(64);
+const CHILD: PeNumber = PeNumber(130);
+
+#[test]
+fn a_fault_freezes_its_endpoint_until_it_is_thawed() {
+    let mut bench = Bench::started(Kind::Chip);
+    let (_, table) = bench.own(LEFT_BDF, PE, 0x20_0000);
+    assert_eq!(bench.phb.next_event(), None);
+    assert!(bench.model.dma_read(LEFT, 0x5000).is_err());
+    assert_eq!(bench.phb.next_event(), Some(Event::Frozen(PE)));
+    assert_eq!(bench.phb.freeze_state(PE), Freeze::all());
+    let pest = bench.phb.pest(PE).expect("it is there");
+    assert_eq!(pest.a, 1 << 63 | u64::from(LEFT_BDF.0) << 16);
+    assert_eq!(pest.b, 1 << 63 | 0x5000);
+    table.cells[0].store(0x4000_0003);
+    bench.phb.thaw(PE, Freeze::MMIO).expect("it answers");
+    assert_eq!(bench.phb.freeze_state(PE), Freeze::DMA);
+    assert!(
+        bench.model.dma_read(LEFT, 0).is_err(),
+        "DMA is stopped still"
+    );
+    bench.phb.thaw(PE, Freeze::DMA).expect("it answers");
+    assert!(bench.model.dma_read(LEFT, 0).is_ok());
+    assert_eq!(bench.phb.next_event(), None);
+    bench.good();
+}
+
+#[test]
+fn an_error_freezes_who_is_linked_and_nobody_else() {
+    let mut bench = Bench::started(Kind::Chip);
+    bench.phb.link_pe(PE, CHILD).expect("both are there");
+    bench.model.error_message(PE);
+    assert_eq!(bench.phb.freeze_state(PE), Freeze::all());
+    assert_eq!(bench.phb.freeze_state(CHILD), Freeze::all());
+    assert_eq!(
+        (0..256)
+            .filter(|pe| !bench.phb.freeze_state(PeNumber(*pe)).is_empty())
+            .count(),
+        2
+    );
+    bench.phb.thaw(PE, Freeze::all()).expect("it answers");
+    bench.phb.thaw(CHILD, Freeze::all()).expect("it answers");
+    bench.phb.unlink_pe(PE, CHILD).expect("both are there");
+    bench.model.error_message(PE);
+    assert!(bench.phb.freeze_state(CHILD).is_empty());
+    assert_eq!(
+        bench.phb.link_pe(PE, PeNumber(256)),
+        Err(IodaError::Pe(PeNumber(256)))
+    );
+    bench.good();
+}
+
+#[test]
+fn a_fenced_bridge_says_so_and_is_left_alone() {
+    let mut bench = Bench::started(Kind::Chip);
+    bench.model.fence();
+    let ones = bench
+        .phb
+        .cfg_read(LEFT_BDF, CfgOffset::at(0), CfgWidth::Word);
+    assert_eq!(ones, Err(CfgError::Fenced));
+    assert_eq!(bench.phb.next_event(), Some(Event::Fenced));
+    assert_eq!(bench.phb.freeze_state(PE), Freeze::all());
+    assert_eq!(bench.phb.thaw(PE, Freeze::all()), Err(IodaError::Fenced));
+    bench.good();
+}
