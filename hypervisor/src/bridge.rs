@@ -19,7 +19,8 @@ pub(crate) struct Registers(u64);
 
 impl Registers {
     fn at<T>(self, reg: ioda::Reg<T>) -> u64 {
-        self.0 + u64::from(reg.offset())
+        // The registers' page was checked not to wrap when the bridge was opened.
+        self.0.wrapping_add(reg.offset().into())
     }
 }
 

@@ -388,6 +388,17 @@ struct Flush {
 impl TceInvalidate for Flush {
     #[inline]
     fn invalidate(&self, first: u64, pages: u64) {
+        if pages == 1 {
+            self.port.tce_flush_page(self.window.pe, first);
+            return;
+        }
+        self.invalidate_many(first, pages);
+    }
+}
+
+impl Flush {
+    #[cold]
+    fn invalidate_many(&self, first: u64, pages: u64) {
         let first = first.wrapping_sub(self.window.bus_base) >> self.window.page_shift;
         self.port.tce_flush(
             &self.window,

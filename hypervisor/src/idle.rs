@@ -40,7 +40,7 @@ pub(crate) enum Until {
 
 /// Lets the calling thread's virtual processor, which serves an hcall, wait.
 pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
-    let (lpar, vcpu) = (&thread.partition.lpar, thread.vcpu());
+    let (lpar, vcpu) = (&thread.partition.lpar, thread.vcpu);
     let start = spr::timebase();
     vpa::preempted(lpar, vcpu);
     // The hcall set `ceded`: whoever prods from now on kicks this thread.
@@ -80,7 +80,7 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
 
 /// Whether the guest would be interrupted; a mere kick is consumed.
 fn interrupted(thread: &Thread) -> bool {
-    let vcpu = thread.vcpu();
+    let vcpu = thread.vcpu;
     let source = presenter::ICP.poll(vcpu.pir) & 0x00ff_ffff;
     if source == Irq::IPI.0 && thread.kicked.swap(false, SeqCst) {
         restore_mfrr(thread);
@@ -91,7 +91,7 @@ fn interrupted(thread: &Thread) -> bool {
 
 /// Puts back the MFRR that the guest has set, over a kick's.
 pub(crate) fn restore_mfrr(thread: &Thread) {
-    let vcpu = thread.vcpu();
+    let vcpu = thread.vcpu;
     loop {
         let mfrr = vcpu.mfrr.load(SeqCst);
         presenter::ICP.set_mfrr(vcpu.pir, mfrr);

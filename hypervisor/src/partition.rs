@@ -157,7 +157,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     for partition in partitions {
         for vcpu in &partition.lpar.vcpus {
             if let Some(index) = boot::thread_index(vcpu.pir) {
-                thread::assign(index, partition, vcpu.server);
+                thread::assign(index, partition, vcpu);
             }
         }
         partition.launch();

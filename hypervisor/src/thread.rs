@@ -7,7 +7,6 @@ use crate::{idle, presenter, stop};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lpar::machine::Presenter;
 use lpar::{Vcpu, VcpuState, attention, interrupt, vpa};
-use papr_abi::Server;
 use ppc64::PerCpu;
 use ppc64::context::GuestContext;
 use ppc64::percpu::MAX_THREADS;
@@ -47,27 +46,13 @@ pub(crate) struct Thread {
     /// The partition.
     pub(crate) partition: &'static Partition,
     /// Its virtual processor.
-    pub(crate) server: Server,
+    pub(crate) vcpu: &'static Vcpu,
     /// Set by another thread's kick, which used this thread's MFRR.
     pub(crate) kicked: AtomicBool,
     context: Mutex<GuestContext>,
 }
 
 static THREADS: [Once<Thread>; MAX_THREADS] = [const { Once::new() }; MAX_THREADS];
-
-impl Thread {
-    /// Returns its virtual processor.
-    pub(crate) fn vcpu(&self) -> &'static Vcpu {
-        self.partition
-            .lpar
-            .vcpus
-            .get(self.server.0 as usize)
-            .unwrap_or(&NOBODY)
-    }
-}
-
-/// Stands in for a virtual processor that cannot be missing.
-static NOBODY: Vcpu = Vcpu::new(Server(u32::MAX), u32::MAX);
 
 /// Returns the calling thread's work: in a handler it always has one.
 #[inline]
@@ -82,15 +67,15 @@ pub(crate) fn by_pir(pir: u32) -> Option<&'static Thread> {
     THREADS
         .iter()
         .filter_map(Once::get)
-        .find(|thread| thread.vcpu().pir == pir)
+        .find(|thread| thread.vcpu.pir == pir)
 }
 
 /// Gives the thread numbered `index` by the boot code its work.
-pub(crate) fn assign(index: usize, partition: &'static Partition, server: Server) {
+pub(crate) fn assign(index: usize, partition: &'static Partition, vcpu: &'static Vcpu) {
     if let Some(slot) = THREADS.get(index) {
         slot.call_once(|| Thread {
             partition,
-            server,
+            vcpu,
             kicked: AtomicBool::new(false),
             context: Mutex::new(GuestContext::new(0, 0)),
         });
@@ -108,8 +93,8 @@ pub(crate) fn run(cpu: &PerCpu) -> ! {
         wait_for_start(thread);
         match enter(cpu, thread) {
             Leave::Stop | Leave::Again => {}
-            Leave::Restart => thread.partition.restart(thread.server),
-            Leave::PowerOff => thread.partition.power_off(thread.server),
+            Leave::Restart => thread.partition.restart(thread.vcpu.server),
+            Leave::PowerOff => thread.partition.power_off(thread.vcpu.server),
             Leave::MachineStops => power::park(),
         }
     }
@@ -117,7 +102,7 @@ pub(crate) fn run(cpu: &PerCpu) -> ! {
 
 /// Waits until another thread starts this thread's virtual processor.
 fn wait_for_start(thread: &Thread) {
-    let vcpu = thread.vcpu();
+    let vcpu = thread.vcpu;
     loop {
         if stop::stopping() {
             power::park();
@@ -132,7 +117,7 @@ fn wait_for_start(thread: &Thread) {
 
 /// Runs the virtual processor until it leaves.
 fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
-    let vcpu = thread.vcpu();
+    let vcpu = thread.vcpu;
     let partition = thread.partition;
     let (entry, argument) = vcpu.start_point();
     let mut context = thread.context.lock();

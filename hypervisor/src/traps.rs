@@ -21,7 +21,7 @@ pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) ->
             leave: Leave::Stop as u64,
         };
     };
-    let vcpu = thread.vcpu();
+    let vcpu = thread.vcpu;
     let (r3, after) = lpar::hcall::serve(&thread.partition.lpar, vcpu, token, regs);
     let leave = if matches!(after, After::Return) && vcpu.attention.load(Relaxed) == 0 {
         0
@@ -54,13 +54,13 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
         // There is nobody to give a dedicated thread to: a short pause is all.
         After::Yield => power::relax(),
         After::ReloadMode => reload_mode(thread),
-        After::SystemReset => thread.vcpu().request(attention::SYSTEM_RESET),
+        After::SystemReset => thread.vcpu.request(attention::SYSTEM_RESET),
         After::StopSelf => return Leave::Stop as u64,
         After::Restart => return Leave::Restart as u64,
         After::PowerOff => return Leave::PowerOff as u64,
     }
     // An interrupt for the guest needs SRR0 and SRR1, which the hcall returns by: go the long way.
-    if thread.vcpu().attention.load(SeqCst) & attention::SYSTEM_RESET != 0 {
+    if thread.vcpu.attention.load(SeqCst) & attention::SYSTEM_RESET != 0 {
         return Leave::Again as u64;
     }
     attend(thread)
@@ -77,7 +77,7 @@ fn attend(thread: &Thread) -> u64 {
     if stop::stopping() {
         return Leave::MachineStops as u64;
     }
-    let asked = &thread.vcpu().attention;
+    let asked = &thread.vcpu.attention;
     if asked.fetch_and(!attention::LEAVE, SeqCst) & attention::LEAVE != 0 {
         return Leave::Stop as u64;
     }
@@ -121,7 +121,7 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
             log::warn!(
                 "partition {}: vcpu {}: machine check at {:#x}, address {:#x}",
                 thread.partition.lpar.name,
-                thread.server.0,
+                thread.vcpu.server.0,
                 regs.pc,
                 ppc64::mfspr!(DAR)
             );
@@ -138,11 +138,11 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
         0xe80 => {}
         _ => stop::crash(cpu, "interrupt that a guest cannot cause", vector, regs),
     }
-    if thread.vcpu().attention.load(Relaxed) == 0 {
+    if thread.vcpu.attention.load(Relaxed) == 0 {
         return 0;
     }
     let asked = thread
-        .vcpu()
+        .vcpu
         .attention
         .fetch_and(!attention::SYSTEM_RESET, SeqCst);
     if asked & attention::SYSTEM_RESET != 0 {

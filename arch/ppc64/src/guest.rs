@@ -14,6 +14,7 @@ core::arch::global_asm!(
     HSRR1 = const number::HSRR1,
     SCRATCH = const cpu::SCRATCH,
     GUEST_R1 = const cpu::GUEST_R1,
+    GUEST_R13 = const cpu::GUEST_R13,
     HANDLER_SP = const cpu::HANDLER_SP,
     ENTER_SP = const cpu::ENTER_SP,
     NAP_SP = const cpu::NAP_SP,

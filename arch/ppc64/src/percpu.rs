@@ -40,6 +40,8 @@ pub struct PerCpu {
     scratch: [u64; 2],
     /// The guest's r1 during an hcall.
     guest_r1: u64,
+    /// The guest's r13 during an hcall.
+    guest_r13: u64,
     /// Stack for handlers while a guest runs: below the frame of `enter`.
     handler_sp: u64,
     /// The stack pointer in `enter`'s frame.
@@ -66,6 +68,7 @@ pub mod offset {
     use super::{PerCpu, offset_of};
     pub const SCRATCH: usize = offset_of!(PerCpu, scratch);
     pub const GUEST_R1: usize = offset_of!(PerCpu, guest_r1);
+    pub const GUEST_R13: usize = offset_of!(PerCpu, guest_r13);
     pub const HANDLER_SP: usize = offset_of!(PerCpu, handler_sp);
     pub const ENTER_SP: usize = offset_of!(PerCpu, enter_sp);
     pub const NAP_SP: usize = offset_of!(PerCpu, nap_sp);
@@ -82,6 +85,7 @@ impl PerCpu {
     pub const ZERO: Self = Self {
         scratch: [0; 2],
         guest_r1: 0,
+        guest_r13: 0,
         handler_sp: 0,
         enter_sp: 0,
         nap_sp: 0,

@@ -65,7 +65,7 @@ vector_\name:
     mflr    %r0
     std     %r0, 112(%r1)
     mfspr   %r0, {HSPRG1}
-    std     %r0, 120(%r1)
+    std     %r0, {GUEST_R13}(%r13)
     mfsrr1  %r0
     andi.   %r0, %r0, 0x4000
     bne-    hcall_from_problem_state
@@ -77,10 +77,27 @@ vector_\name:
     bctrl
     cmpdi   %r4, 0
     bne-    hcall_leaves
-    mfspr   %r13, {HSPRG0}
+    # r13 is the thread's own: no Rust code changes it. What the ABI calls volatile (r0, CTR, XER, CR0, 1, 5
+    # to 7) comes back as nothing that tells of the hypervisor.
     ld      %r0, 112(%r1)
     mtlr    %r0
-    b       hcall_return
+    ld      %r2, 32(%r1)
+    ld      %r4, 40(%r1)
+    ld      %r5, 48(%r1)
+    ld      %r6, 56(%r1)
+    ld      %r7, 64(%r1)
+    ld      %r8, 72(%r1)
+    ld      %r9, 80(%r1)
+    ld      %r10, 88(%r1)
+    ld      %r11, 96(%r1)
+    ld      %r12, 104(%r1)
+    li      %r0, 0
+    mtctr   %r0
+    mtxer   %r0
+    mtcrf   0xc7, %r0
+    ld      %r1, {GUEST_R1}(%r13)
+    ld      %r13, {GUEST_R13}(%r13)
+    rfid
 
     interrupt trace, 0xd00, srr
     interrupt hypervisor_data_storage, 0xe00, hsrr
@@ -102,33 +119,9 @@ vector_\name:
     .org    0x1900 - 0x100
 
 .text
-# Answered: back into the guest. r0, CTR, XER and CR0, 1, 5 to 7 are the caller's to lose; they come
-# back as nothing that tells of the hypervisor.
-hcall_return:
-    ld      %r2, 32(%r1)
-    ld      %r4, 40(%r1)
-    ld      %r5, 48(%r1)
-    ld      %r6, 56(%r1)
-    ld      %r7, 64(%r1)
-    ld      %r8, 72(%r1)
-    ld      %r9, 80(%r1)
-    ld      %r10, 88(%r1)
-    ld      %r11, 96(%r1)
-    ld      %r12, 104(%r1)
-    li      %r0, 0
-    mtctr   %r0
-    mtxer   %r0
-    mtcrf   0xc7, %r0
-    ld      %r0, 120(%r1)
-    ld      %r1, {GUEST_R1}(%r13)
-    mr      %r13, %r0
-    li      %r0, 0
-    rfid
-
 # The handler wants out: everything goes to the context, then back to the caller of enter.
 #   in   r3 = the guest's r3, r4 = what enter returns
 hcall_leaves:
-    mfspr   %r13, {HSPRG0}
     ld      %r12, {CONTEXT}(%r13)
     std     %r3, 24(%r12)
     mr      %r3, %r4
@@ -144,7 +137,7 @@ hcall_leaves:
     .endr
     ld      %r0, 112(%r1)
     std     %r0, {LR}(%r12)
-    ld      %r0, 120(%r1)
+    ld      %r0, {GUEST_R13}(%r13)
     std     %r0, 13 * 8(%r12)
     .set i, 14
     .rept 18
@@ -240,7 +233,6 @@ call_exception:
     beq     .
     mtctr   %r12
     bctrl
-    mfspr   %r13, {HSPRG0}
     cmpdi   %r3, 0
     beq     resume_guest
 

@@ -207,19 +207,15 @@ const _: () = {
 /// Tokens below this are found by one load; LoPAR's own all are.
 const DIRECT: usize = 0x480;
 
-/// For each token / 4 the row's place plus one.
-#[cfg_attr(
-    not(test),
-    expect(clippy::indexing_slicing, reason = "fails when compiled, if at all")
-)]
-static BY_TOKEN: [u8; DIRECT / 4] = {
-    let mut table = [0; DIRECT / 4];
+/// For each token / 4 its row.
+static BY_TOKEN: [Option<&Entry>; DIRECT / 4] = {
+    let mut table = [None; DIRECT / 4];
     let mut i = 0;
     while i < HCALLS.len() {
         let token = HCALLS[i].row.token as usize;
-        assert!(token.is_multiple_of(4) && i < 255);
+        assert!(token % 4 == 0);
         if token < DIRECT {
-            table[token / 4] = i as u8 + 1;
+            table[token / 4] = Some(&HCALLS[i]);
         }
         i += 1;
     }
@@ -234,8 +230,7 @@ pub fn find(token: u64) -> Option<&'static Entry> {
         if token & 3 != 0 {
             return None;
         }
-        let place = *BY_TOKEN.get((token >> 2) as usize)?;
-        return HCALLS.get(usize::from(place).wrapping_sub(1));
+        return *BY_TOKEN.get((token >> 2) as usize)?;
     }
     HCALLS.iter().rev().find(|entry| entry.row.token == token)
 }
