@@ -79,10 +79,7 @@ impl Context {
         let path = self.file("bundle")?;
         std::fs::write(&path, bytes)
             .with_context(|| format!("{} cannot be written", path.display()))?;
-        // QEMU takes an initrd only beside a kernel, which Bulkhead does not look at.
-        let kernel = self.file("kernel")?;
-        std::fs::write(&kernel, [0; 4])?;
-        self.start(machine.bundle(path).arg("-kernel").arg(kernel))
+        self.start(machine.bundle(path))
     }
 
     /// `machine` as it is, started.

@@ -127,7 +127,7 @@ fn whole(context: &Context) -> Outcome {
 fn without_devices(context: &Context) -> Outcome {
     // A machine without any bridge, on one CPU.
     let mut partition = context.payload("only=basics")?;
-    partition.cpus = 1;
+
     let mut session = context.boot(
         context.machine().cpus(1),
         &bundle::build::pack(&[partition]).map_err(no_pack)?,
@@ -145,12 +145,11 @@ fn repeats(context: &Context) -> Outcome {
     // Under -icount the machine is deterministic: two runs tell the same, to the letter.
     let mut texts = Vec::new();
     for _ in 0..2 {
-        let machine = context.machine().icount("shift=0,sleep=off");
-        let partition = context.payload("mode=bench")?;
-        let mut session = context.boot(
-            machine,
-            &bundle::build::pack(&[partition]).map_err(no_pack)?,
-        )?;
+        let machine = machine_with_edus(context)?.icount("shift=0,sleep=off");
+        let mut partition = context.payload("mode=bench")?;
+        partition.devices = OURS.into_iter().map(device).collect::<Result<_>>()?;
+        let bytes = bundle::build::pack(&[partition]).map_err(no_pack)?;
+        let mut session = context.boot(machine, &bytes)?;
         session.wait_for_in(
             Source::Partitions,
             &regex("bench done")?,

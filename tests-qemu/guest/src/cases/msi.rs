@@ -206,6 +206,12 @@ fn the_line_is_level_sensitive(platform: &Platform) -> Outcome {
         return Err(Fail::Skip("no level-sensitive interrupt"));
     }
     same("trigger", u64::from(source.out[1]), 0)?;
+    // With no message assigned, the platform has the line on.
+    same(
+        "INTx disable in the command register",
+        u64::from(device.function.get(platform, 4, 2)?) & 0x400,
+        0,
+    )?;
     route(platform, source.out[0], PRIORITY)?;
     device.store(edu::IRQ_RAISE, 2)?;
     let first = pending(1000)?;
