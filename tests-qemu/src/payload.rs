@@ -127,6 +127,7 @@ fn whole(context: &Context) -> Outcome {
 fn without_devices(context: &Context) -> Outcome {
     // A machine without any bridge, on one CPU.
     let mut partition = context.payload("only=basics")?;
+    partition.cpus = 1;
 
     let mut session = context.boot(
         context.machine().cpus(1),
