@@ -8,10 +8,12 @@
 pub mod disk;
 mod http;
 mod interrupt;
+mod location;
 mod machine;
 mod session;
 
 pub use http::HttpFixture;
 pub use interrupt::{run_in_terminal, stop_all_on_interrupt};
-pub use machine::{Location, LocationError, Machine, MachineError, REFERENCE_MACHINE};
+pub use location::{Location, LocationError};
+pub use machine::{Machine, MachineError, REFERENCE_MACHINE};
 pub use session::{HYPERVISOR_PREFIX, Session, SessionError, Source, WaitError};

@@ -65,7 +65,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
     tally.step("documentation", || {
         let mut doc = cargo(root);
         process::run(
-            doc.args(["doc", "--no-deps", "--document-private-items"])
+            doc.args(["doc", "--no-deps"])
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
@@ -224,11 +224,10 @@ fn package_name(manifest: &str) -> Result<String> {
         .to_owned())
 }
 
-/// The paths that a page names: words in backquotes with a slash or a known ending, and the targets of its links.
+/// The paths that a page names: words in backquotes with a slash, documents, and the targets of its links.
 fn paths(text: &str) -> Vec<String> {
-    let quoted = Regex::new(
-        r"`([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]*)+|[A-Za-z0-9_-]+\.(?:md|toml|rs|S|ld|json))`",
-    );
+    let quoted =
+        Regex::new(r"`([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]*)+|[A-Za-z0-9_-]+\.(?:md|toml))`");
     let links = Regex::new(r"\]\(([^)#:]+)\)");
     [quoted, links]
         .into_iter()

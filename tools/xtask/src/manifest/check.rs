@@ -1,7 +1,8 @@
 //! What values may be, and how the parts of a manifest must fit together.
 
-use super::reader::{Field, MachineFields, PartitionFields, Section};
+use super::reader::{MachineFields, PartitionFields};
 use super::report::Report;
+use super::section::{Field, Section};
 
 /// Complains about a name that the bundle would not take.
 pub(crate) fn name(report: &mut Report<'_>, section: &Section<'_>, name: &Field<String>) {

@@ -7,8 +7,9 @@ use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 
 use super::PartitionPart;
-use super::reader::{Field, PartitionFields, Places};
+use super::reader::PartitionFields;
 use super::report::Report;
+use super::section::{Field, Places};
 
 /// What the hypervisor puts into a partition's memory besides kernel and initrd (device tree, RTAS), with room to spare.
 const RESERVED_BYTES: u64 = 1 << 20;

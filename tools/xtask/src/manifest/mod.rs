@@ -17,6 +17,7 @@ mod check;
 mod kernel;
 mod reader;
 mod report;
+mod section;
 #[cfg(test)]
 mod tests;
 
@@ -78,7 +79,7 @@ impl Manifest {
         let folder = file.parent().unwrap_or(Path::new("."));
         let manifest = reader::read(
             &mut report,
-            &reader::Places {
+            &section::Places {
                 folder,
                 target: workspace.target(),
             },

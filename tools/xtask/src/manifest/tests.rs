@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::kernel::elf_end;
-use super::reader::parse_size;
+use super::section::parse_size;
 use super::*;
 use crate::test_elf::{Elf, Segment};
 
