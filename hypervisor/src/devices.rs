@@ -222,6 +222,7 @@ fn assign_one(
         state: Mutex::new(guest),
         block,
     });
+    access.release_msi();
     owned.accesses.push(access);
     owned.functions.push(PciFunction::new(PciFunctionConfig {
         buid: Buid(0x0800_0000_0000_0000 | u64::from(liobn.0)),
@@ -351,10 +352,9 @@ impl PciAccess for Access {
                 .clear_msi(&mut *host)
                 .and_then(|()| state.set_msix(&mut *host, &DeviceRegisters, &[block])),
         };
-        done.map_err(|error| {
-            log::warn!("{}: messages: {error}", state.bdf());
-            Failed
-        })
+        done.map_err(|error| log::warn!("{}: messages: {error}", state.bdf()))
+            .map_err(|()| Failed)?;
+        set_wire(&mut state, &mut *host, Wire::Off).map_err(|_| Failed)
     }
 
     fn release_msi(&self) {
@@ -366,7 +366,32 @@ impl PciAccess for Access {
         if let Err(error) = done {
             log::warn!("{}: messages: {error}", state.bdf());
         }
+        if let Err(error) = set_wire(&mut state, &mut *host, Wire::On) {
+            log::warn!("{}: INTx: {error}", state.bdf());
+        }
     }
+}
+
+/// Whether a function may pull its INTx wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    On,
+    Off,
+}
+
+/// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
+/// function's.
+fn set_wire(
+    state: &mut GuestFunction,
+    host: &mut dyn Ioda,
+    wire: Wire,
+) -> Result<(), pci::Refusal> {
+    /// The command register, and its bit that keeps the wire quiet.
+    const COMMAND: u32 = 4;
+    const INTX_OFF: u32 = 1 << 10;
+    let command = state.read(host, COMMAND, 2)?;
+    let off = if wire == Wire::Off { INTX_OFF } else { 0 };
+    state.write(host, COMMAND, 2, (command & !INTX_OFF) | off)
 }
 
 impl Access {

@@ -62,6 +62,10 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
         sleep(thread, Guest::InHcall);
     };
     vcpu.ceded.store(false, SeqCst);
+    // The kick has done its work; left standing, it would reach the guest as a spurious interrupt.
+    if thread.kicked.swap(false, SeqCst) {
+        restore_mfrr(thread);
+    }
     vpa::dispatched(lpar, vcpu);
     let (srr0, srr1) = guest::hcall_return();
     let ticks = spr::timebase().wrapping_sub(start);
@@ -89,7 +93,8 @@ fn interrupted(thread: &Thread) -> bool {
     source != 0
 }
 
-/// Puts back the MFRR that the guest has set, over a kick's.
+/// Puts back the MFRR that the guest has set, over a kick's, and takes back the interrupt that the
+/// kick may have left pending. For the thread itself.
 pub(crate) fn restore_mfrr(thread: &Thread) {
     let vcpu = thread.vcpu;
     loop {
@@ -97,8 +102,15 @@ pub(crate) fn restore_mfrr(thread: &Thread) {
         presenter::ICP.set_mfrr(vcpu.pir, mfrr);
         // A guest IPI that came in between has stored its value first: write that then.
         if vcpu.mfrr.load(SeqCst) == mfrr {
-            return;
+            break;
         }
+    }
+    // An interrupt that is presented stays so whatever becomes of MFRR. A CPPR as favoured as it rejects
+    // it; with the former CPPR back, whatever else is pending is presented again, a guest's own IPI too.
+    let pending = presenter::ICP.poll(vcpu.pir);
+    if pending & 0x00ff_ffff == Irq::IPI.0 {
+        presenter::ICP.set_cppr(vcpu.pir, KICK_PRIORITY);
+        presenter::ICP.set_cppr(vcpu.pir, (pending >> 24) as u8);
     }
 }
 
