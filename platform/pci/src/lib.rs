@@ -33,6 +33,9 @@ mod path;
 mod plan;
 mod scan;
 
+#[cfg(test)]
+mod tests;
+
 pub use apply::ApplyError;
 pub use config::ConfigSpace;
 pub use function::{

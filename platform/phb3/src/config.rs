@@ -65,12 +65,12 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         } else if bdf.bus() == 0 && bdf != ROOT {
             // The chip takes an error when asked for another.
             Err(CfgError::NoFunction)
-        } else if self.fenced {
-            Err(CfgError::Fenced)
-        } else if self.phase != Phase::Ready {
-            Err(CfgError::Blocked)
         } else {
-            Ok(())
+            match self.phase {
+                Phase::Ready if !self.fenced => Ok(()),
+                Phase::Ready | Phase::Failed(_) => Err(CfgError::Fenced),
+                _ => Err(CfgError::Blocked),
+            }
         }
     }
 

@@ -162,8 +162,8 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
         let entry = Tve::TABLE.val(table.real >> 12)
             + Tve::TABLE_SIZE.val(u64::from(table.table_shift().saturating_sub(TVE_SHIFT)))
             + Tve::PAGE_SIZE.val(u64::from(table.page_shift.saturating_sub(TVE_SHIFT)));
+        // Nothing of it can be cached: what was there was killed when it was closed.
         self.write_tve(tve, entry.into());
-        self.port.kill_pe(pe);
         Ok(DmaWindow {
             tve: TveIndex(tve),
             pe,

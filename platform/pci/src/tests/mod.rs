@@ -1,0 +1,80 @@
+//! Enumeration, plans and the guest's view, on `ioda-model` through the `phb3` driver.
+
+mod guest;
+mod planner;
+mod scanning;
+
+use crate::{Plan, Topology, plan, scan};
+use ioda::{BeU16, BeU64, DmaTable, Ioda, PhbId, Step};
+use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
+use phb3::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+
+fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
+    Box::leak((0..count).map(|_| make()).collect())
+}
+
+fn root() -> Device {
+    Device::bridge(0x1014, 0x03dc, 4).with_intx(0)
+}
+
+struct Bench {
+    model: &'static Model,
+    host: Phb3<&'static Model, &'static Model>,
+}
+
+impl Bench {
+    fn new(fabric: Fabric) -> Self {
+        Self::of(Kind::Emulator, fabric)
+    }
+
+    /// A started bridge with `fabric` below it.
+    fn of(kind: Kind, fabric: Fabric) -> Self {
+        let model: &'static Model = Box::leak(Box::new(Model::new(kind, fabric)));
+        let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
+        let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
+        let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
+        let tables = Tables {
+            rtt: DmaTable {
+                cells: rtt,
+                real: 0x10_0000,
+            },
+            peltv: DmaTable {
+                cells: peltv,
+                real: 0x14_0000,
+            },
+            pest: DmaTable {
+                cells: pest,
+                real: 0x14_4000,
+            },
+            ivt: DmaTable {
+                cells: leak(Ive::zeroed, Tables::IVT_ENTRIES),
+                real: 0x18_0000,
+            },
+        };
+        model.add_memory(tables.rtt.real, Box::new(rtt));
+        model.add_memory(tables.peltv.real, Box::new(peltv));
+        model.add_memory(tables.pest.real, Box::new(pest));
+        let pbcq =
+            Pbcq::open(model, PhbId { chip: 0, index: 0 }, Bases::of(0)).expect("it answers");
+        let port = Box::leak(Box::new(Port::new(model, pbcq.irq_base(), &tables)));
+        let mut host = Phb3::new(pbcq, port, tables).expect("the tables are good");
+        while host.poll().expect("it starts") != Step::Done {}
+        Self { model, host }
+    }
+
+    fn scan(&mut self) -> Topology {
+        scan(0, &mut self.host).expect("config space answers")
+    }
+
+    /// Scanned, planned and programmed.
+    fn planned(&mut self) -> (Topology, Plan) {
+        let topology = self.scan();
+        let plan = plan(&topology, self.host.caps()).expect("it fits");
+        plan.apply(&topology, &mut self.host).expect("it is kept");
+        (topology, plan)
+    }
+
+    fn good(&self) {
+        assert_eq!(self.model.complaints(), Vec::<String>::new());
+    }
+}
