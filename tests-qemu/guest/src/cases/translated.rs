@@ -20,8 +20,8 @@ cases!("translated":
     a_bulk_removed_page_faults,
     a_page_without_execution_faults_at_0x400,
     access_sets_r_and_change_sets_c,
-    interrupts_follow_ail_3;
-    beyond_qemu: interrupts_follow_ail_2, an_hcall_from_problem_state_is_refused, clear_ref_and_mod_are_seen_by_the_processor,
+    interrupts_follow_ail;
+    beyond_qemu: an_hcall_from_problem_state_is_refused, clear_ref_and_mod_are_seen_by_the_processor,
 );
 
 const PP_RW: u64 = 2;
@@ -252,14 +252,9 @@ fn clear_ref_and_mod_are_seen_by_the_processor(platform: &Platform) -> Outcome {
     outcome
 }
 
-fn interrupts_follow_ail_3(platform: &Platform) -> Outcome {
-    follow_ail(platform, 3)
-}
-fn interrupts_follow_ail_2(platform: &Platform) -> Outcome {
-    follow_ail(platform, 2)
-}
-fn follow_ail(platform: &Platform, ail: u64) -> Outcome {
-    for (ail, want) in [(0, 0), (ail, MSR_IR_DR), (0, 0)] {
+fn interrupts_follow_ail(platform: &Platform) -> Outcome {
+    // Not AIL 2: QEMU 10.0 takes it for reserved on POWER8, whose LPCR has RMLS where POWER10's has HAIL.
+    for (ail, want) in [(0, 0), (3, MSR_IR_DR), (0, 0)] {
         let set = hcall(token::H_SET_MODE, [ail, 3, 0, 0]);
         let outcome = mmu::translated(platform, || {
             let (count, trap) = expecting(|| {
