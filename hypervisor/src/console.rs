@@ -70,11 +70,6 @@ pub(crate) fn service(limit: usize) -> bool {
     !OUT.lock().is_empty()
 }
 
-/// Returns whether output waits.
-pub(crate) fn pending() -> bool {
-    OUT.try_lock().is_none_or(|ring| !ring.is_empty())
-}
-
 /// Moves all output to the UART, waiting for it: only when the machine stops, or before partitions run.
 pub(crate) fn flush() {
     /// Some seconds at 115200 baud.

@@ -7,7 +7,7 @@
 //! valid nor locked is all zeroes.
 //!
 //! [`Hpt`] knows host-real entries and order of updates (Power ISA 2.07, Book III-S 5.10.1);
-//! [`mod@page`] what entries mean; `hcall::hpt` what a partition may enter.
+//! `page` what entries mean; `hcall::hpt` what a partition may enter.
 
 mod page;
 

@@ -46,7 +46,11 @@ pub fn take(mode: InterruptMode, vector: u64, cause: u64, pc: u64, msr: u64) -> 
         Ail::Offset18000 => Some(0x1_8000),
         Ail::OffsetC000 => Some(0xc000_0000_0000_4000),
     };
-    let relocation = if offset.is_some() { msr::IR | msr::DR } else { 0 };
+    let relocation = if offset.is_some() {
+        msr::IR | msr::DR
+    } else {
+        0
+    };
     let order = if mode.little_endian { msr::LE } else { 0 };
     Taken {
         srr0: pc,
@@ -64,18 +68,38 @@ mod tests {
 
     #[test]
     fn a_big_endian_real_mode_processor_goes_to_the_vector() {
-        let taken = take(InterruptMode::START, 0x700, ILLEGAL, 0x4000, msr::SF | msr::ME);
-        assert_eq!(taken, Taken { srr0: 0x4000, srr1: msr::SF | msr::ME | ILLEGAL, pc: 0x700, msr: msr::SF | msr::ME });
+        let taken = take(
+            InterruptMode::START,
+            0x700,
+            ILLEGAL,
+            0x4000,
+            msr::SF | msr::ME,
+        );
+        assert_eq!(
+            taken,
+            Taken {
+                srr0: 0x4000,
+                srr1: msr::SF | msr::ME | ILLEGAL,
+                pc: 0x700,
+                msr: msr::SF | msr::ME
+            }
+        );
     }
 
     #[test]
     fn ail_moves_interrupts_of_translated_code_only_and_never_a_system_reset() {
-        let mode = InterruptMode { little_endian: true, ail: Ail::OffsetC000 };
+        let mode = InterruptMode {
+            little_endian: true,
+            ail: Ail::OffsetC000,
+        };
         assert_eq!(take(mode, 0x700, 0, 0x10, USER).pc, 0xc000_0000_0000_4700);
         assert_eq!(take(mode, 0x700, 0, 0x10, USER).msr, 0x8000_0000_0000_1031);
         assert_eq!(take(mode, 0x700, 0, 0x10, USER & !msr::DR).pc, 0x700);
         assert_eq!(take(mode, 0x100, 0, 0x10, USER).pc, 0x100);
-        let mode = InterruptMode { little_endian: false, ail: Ail::Offset18000 };
+        let mode = InterruptMode {
+            little_endian: false,
+            ail: Ail::Offset18000,
+        };
         assert_eq!(take(mode, 0x700, 0, 0x10, USER).pc, 0x1_8700);
     }
 

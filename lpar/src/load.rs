@@ -3,7 +3,7 @@
 use crate::GuestRam;
 use core::fmt;
 use elf::ElfBytes;
-use elf::abi::{EM_PPC64, ET_EXEC, ET_DYN, PT_LOAD};
+use elf::abi::{EM_PPC64, ET_DYN, ET_EXEC, PT_LOAD};
 use elf::endian::AnyEndian;
 use elf::file::Class;
 use papr_abi::GuestRealAddr;
@@ -32,11 +32,19 @@ impl fmt::Display for LoadError {
         match *self {
             Self::NotElf => f.write_str("the kernel is no ELF file, or a damaged one"),
             Self::NotExecutable64 => f.write_str("the kernel is no 64-bit executable"),
-            Self::Machine(number) => write!(f, "the kernel is for ELF machine {number}, not for 64-bit POWER ({EM_PPC64})"),
+            Self::Machine(number) => write!(
+                f,
+                "the kernel is for ELF machine {number}, not for 64-bit POWER ({EM_PPC64})"
+            ),
             Self::Nothing => f.write_str("the kernel has nothing to load"),
-            Self::OutsideFile(segment) => write!(f, "segment {segment} of the kernel is outside its file"),
+            Self::OutsideFile(segment) => {
+                write!(f, "segment {segment} of the kernel is outside its file")
+            }
             Self::OutsideMemory(at, bytes) => {
-                write!(f, "{bytes} bytes of the kernel at {at:#x} do not fit the partition's memory")
+                write!(
+                    f,
+                    "{bytes} bytes of the kernel at {at:#x} do not fit the partition's memory"
+                )
             }
             Self::Entry(entry) => write!(f, "the kernel's entry {entry:#x} is in no segment"),
         }
@@ -79,10 +87,14 @@ pub fn elf(ram: &GuestRam, image: &[u8]) -> Result<Loaded, LoadError> {
         if segment.p_filesz > segment.p_memsz {
             return Err(LoadError::NotElf);
         }
-        let bytes = file.segment_data(&segment).map_err(|_| LoadError::OutsideFile(number))?;
+        let bytes = file
+            .segment_data(&segment)
+            .map_err(|_| LoadError::OutsideFile(number))?;
         let outside = |_| LoadError::OutsideMemory(segment.p_paddr, segment.p_memsz);
-        ram.real(GuestRealAddr(segment.p_paddr), segment.p_memsz).map_err(outside)?;
-        ram.write(GuestRealAddr(segment.p_paddr), bytes).map_err(outside)?;
+        ram.real(GuestRealAddr(segment.p_paddr), segment.p_memsz)
+            .map_err(outside)?;
+        ram.write(GuestRealAddr(segment.p_paddr), bytes)
+            .map_err(outside)?;
         copied += bytes.len() as u64;
         start = start.min(segment.p_paddr);
         end = end.max(segment.p_paddr + segment.p_memsz);
@@ -96,7 +108,12 @@ pub fn elf(ram: &GuestRam, image: &[u8]) -> Result<Loaded, LoadError> {
         return Err(LoadError::Nothing);
     }
     let entry = entry.ok_or(LoadError::Entry(header.e_entry))?;
-    Ok(Loaded { entry, start, end, copied })
+    Ok(Loaded {
+        entry,
+        start,
+        end,
+        copied,
+    })
 }
 
 /// Loads plain bytes at `at`, to begin at `entry`.
@@ -105,11 +122,17 @@ pub fn elf(ram: &GuestRam, image: &[u8]) -> Result<Loaded, LoadError> {
 /// [`LoadError::OutsideMemory`], [`LoadError::Entry`].
 pub fn raw(ram: &GuestRam, image: &[u8], at: u64, entry: u64) -> Result<Loaded, LoadError> {
     let bytes = image.len() as u64;
-    ram.write(GuestRealAddr(at), image).map_err(|_| LoadError::OutsideMemory(at, bytes))?;
+    ram.write(GuestRealAddr(at), image)
+        .map_err(|_| LoadError::OutsideMemory(at, bytes))?;
     if entry < at || entry - at >= bytes {
         return Err(LoadError::Entry(entry));
     }
-    Ok(Loaded { entry, start: at, end: at + bytes, copied: bytes })
+    Ok(Loaded {
+        entry,
+        start: at,
+        end: at + bytes,
+        copied: bytes,
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +161,14 @@ mod tests {
         }
         out.extend(1u32.to_le_bytes());
         out.extend(7u32.to_le_bytes());
-        for word in [120, 0xc000_0000_0000_0000_u64.wrapping_add(paddr), paddr, data.len() as u64, memsz, 8] {
+        for word in [
+            120,
+            0xc000_0000_0000_0000_u64.wrapping_add(paddr),
+            paddr,
+            data.len() as u64,
+            memsz,
+            8,
+        ] {
             out.extend(word.to_le_bytes());
         }
         out.extend(data);
@@ -150,17 +180,34 @@ mod tests {
         let ram = ram();
         let image = kernel(0x1000, b"kernel!!more", 0x100, 0xc000_0000_0000_1008);
         let loaded = elf(&ram, &image).unwrap();
-        assert_eq!(loaded, Loaded { entry: 0x1008, start: 0x1000, end: 0x1100, copied: 12 });
-        assert_eq!(ram.load(GuestRealAddr(0x1000), 8), Ok(u64::from_be_bytes(*b"kernel!!")));
+        assert_eq!(
+            loaded,
+            Loaded {
+                entry: 0x1008,
+                start: 0x1000,
+                end: 0x1100,
+                copied: 12
+            }
+        );
+        assert_eq!(
+            ram.load(GuestRealAddr(0x1000), 8),
+            Ok(u64::from_be_bytes(*b"kernel!!"))
+        );
     }
 
     #[test]
     fn a_kernel_that_does_not_fit_is_refused() {
         let ram = ram();
         let image = kernel(0xf_f000, b"x", 0x2000, 0xc000_0000_000f_f000);
-        assert_eq!(elf(&ram, &image), Err(LoadError::OutsideMemory(0xf_f000, 0x2000)));
+        assert_eq!(
+            elf(&ram, &image),
+            Err(LoadError::OutsideMemory(0xf_f000, 0x2000))
+        );
         let image = kernel(u64::MAX - 8, b"x", 0x20, 0);
-        assert!(matches!(elf(&ram, &image), Err(LoadError::OutsideMemory(..))));
+        assert!(matches!(
+            elf(&ram, &image),
+            Err(LoadError::OutsideMemory(..))
+        ));
     }
 
     #[test]
@@ -191,8 +238,14 @@ mod tests {
     #[test]
     fn raw_bytes_are_checked_against_memory_and_entry() {
         let ram = ram();
-        assert_eq!(raw(&ram, b"12345678", 0x100, 0x104).map(|l| l.entry), Ok(0x104));
-        assert_eq!(raw(&ram, b"12345678", 0x100, 0x108), Err(LoadError::Entry(0x108)));
+        assert_eq!(
+            raw(&ram, b"12345678", 0x100, 0x104).map(|l| l.entry),
+            Ok(0x104)
+        );
+        assert_eq!(
+            raw(&ram, b"12345678", 0x100, 0x108),
+            Err(LoadError::Entry(0x108))
+        );
         assert!(raw(&ram, b"1", u64::MAX, 0).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! RTAS: the calls that a partition makes through its argument block.
 //!
 //! As the hcalls: one type per call, one file per function set, one table. The `/rtas` node of the
-//! device tree is made from [`CALLS`]; the block itself is read and checked in [`block`].
+//! device tree is made from [`CALLS`]; the block itself is read and checked in `block`.
 //!
 //! Source: LoPAR 2.9, "RTAS Call Function Definition".
 
