@@ -187,6 +187,9 @@ pub trait Ioda {
     /// [`IodaError::Pe`].
     fn pest(&mut self, pe: PeNumber) -> Result<Pest, IodaError>;
 
+    /// Clears latched errors: after [`Event::Info`], which stopped nothing, or before a reset.
+    fn clear_errors(&mut self);
+
     /// The gravest thing there is to tell, if any; tells it again until it was dealt with.
     fn next_event(&mut self) -> Option<Event>;
 

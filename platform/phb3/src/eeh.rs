@@ -58,7 +58,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
 
     pub(crate) fn clear_frozen(&mut self, pe: PeNumber, what: Freeze) {
         if self.port.io.read64(regs::ETU_ERR_SUMMARY) != 0 {
-            self.clear_errors();
+            self.clear_latched();
         }
         for (side, table) in SIDES {
             if what.contains(side) {
@@ -109,7 +109,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     }
 
     /// Clears every latched error, without unmasking any (skiboot, `phb3_err_ER_clear`).
-    pub(crate) fn clear_errors(&mut self) {
+    pub(crate) fn clear_latched(&mut self) {
         let io = &self.port.io;
         let fir = io.read64(regs::LEM_FIR_ACCUM);
         self.clear_root_port_errors();

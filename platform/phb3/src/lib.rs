@@ -272,6 +272,10 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
         Ok(self.read_pest(pe))
     }
 
+    fn clear_errors(&mut self) {
+        self.clear_latched();
+    }
+
     fn next_event(&mut self) -> Option<Event> {
         self.find_event()
     }

@@ -256,6 +256,11 @@ impl Phb3 {
         self.state.lock().error_message(pe.0);
     }
 
+    /// An error is latched that stops nothing.
+    pub fn latch_error(&self) {
+        self.state.lock().fir |= 2;
+    }
+
     /// The bridge shuts itself off.
     pub fn fence(&self) {
         self.state.lock().nfir |= bit(16);

@@ -66,3 +66,14 @@ fn a_fenced_bridge_says_so_and_is_left_alone() {
     assert_eq!(bench.phb.thaw(PE, Freeze::all()), Err(IodaError::Fenced));
     bench.good();
 }
+
+#[test]
+fn an_error_that_stops_nothing_is_told_until_it_is_cleared() {
+    let mut bench = Bench::started(Kind::Chip);
+    bench.model.latch_error();
+    assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
+    assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
+    bench.phb.clear_errors();
+    assert_eq!(bench.phb.next_event(), None);
+    bench.good();
+}

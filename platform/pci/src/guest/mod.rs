@@ -22,10 +22,12 @@
 //! Sources: PCI 3.0, 6.2 and 6.8; PCI Express Base 3.1, 7.8 and 7.10; and what Linux writes on
 //! `pseries` (`drivers/pci/msi/msi.c`, `drivers/pci/pci.c`, `drivers/pci/probe.c`).
 
+mod rules;
+
 use crate::apply::{decoding, write_bar};
 use crate::caps::CapSet;
 use crate::config::{BAR0, COMMAND, ConfigSpace, ROM, command};
-use crate::msi::{MSI_COUNT, MSI_ENABLE, MSIX_ENABLE, MSIX_MASK_ALL, write_msi, write_msix_entry};
+use crate::msi::{MSIX_ENABLE, write_msi, write_msix_entry};
 use crate::plan::FunctionPlan;
 use crate::{BarKind, Function, MsiCap, MsiKind, MsiSetupError, MsixCap};
 use core::fmt;
@@ -80,34 +82,6 @@ struct DeviceBar {
     pci: u64,
     real: u64,
     is_wide: bool,
-}
-
-/// Bits of a word that a guest may write.
-#[derive(Clone, Copy, Debug, Default)]
-struct Rule {
-    /// Written through.
-    write: u32,
-    /// Cleared by writing ones; never written as one otherwise.
-    clear: u32,
-    /// Always written as zero.
-    zero: u32,
-}
-
-impl Rule {
-    const fn write(write: u32) -> Self {
-        Self {
-            write,
-            clear: 0,
-            zero: 0,
-        }
-    }
-    const fn or(self, more: Self) -> Self {
-        Self {
-            write: self.write | more.write,
-            clear: self.clear | more.clear,
-            zero: self.zero | more.zero,
-        }
-    }
 }
 
 /// Whether the owner of a function has the interrupt that its INTx wire raises, all of it.
@@ -438,52 +412,12 @@ impl GuestFunction {
         true
     }
 
-    fn command_bits(&self) -> u32 {
-        let always = command::MASTER | command::MWI | command::PARITY | command::SERR;
-        match self.intx {
-            Intx::Granted => always | command::INTX_OFF,
-            Intx::Denied => always,
-        }
-    }
-
     /// What the hypervisor keeps set in the command register.
     fn fixed_command(&self) -> u16 {
         match self.intx {
             Intx::Granted => command::MEMORY as u16,
             Intx::Denied => decoding(),
         }
-    }
-
-    /// What may be written in a word.
-    fn rule(&self, word: u16) -> Rule {
-        let header = match word {
-            0x04 => Rule {
-                write: self.command_bits(),
-                clear: 0xf900 << 16,
-                zero: 0,
-            },
-            // Cache line and latency timer; header type and BIST are above them.
-            0x0c => Rule::write(0xffff),
-            // The interrupt line.
-            0x3c => Rule::write(0xff),
-            _ => Rule::default(),
-        };
-        let caps = &self.caps;
-        let parts = [
-            (caps.power, 8, power_rule as fn(&Self, u16) -> Rule),
-            (caps.vpd, 8, vpd_rule),
-            (caps.msi, 24, msi_rule),
-            (caps.msix, 12, msix_rule),
-            (caps.express, 60, express_rule),
-            (caps.advanced, 8, advanced_rule),
-            (caps.aer, 72, aer_rule),
-        ];
-        parts.into_iter().fold(header, |sum, (cap, bytes, rule)| {
-            let offset = cap
-                .and_then(|cap| word.checked_sub(cap.get()))
-                .filter(|offset| *offset < bytes);
-            offset.map_or(sum, |offset| sum.or(rule(self, offset)))
-        })
     }
 
     /// Remembers that what was written resets the function.
@@ -520,87 +454,6 @@ const POWER_STATE: u32 = 3;
 const EXPRESS_FLR: u32 = 1 << 15;
 const ADVANCED_FLR: u32 = 1;
 
-fn power_rule(_: &GuestFunction, offset: u16) -> Rule {
-    match offset {
-        // State and PME enable; PME status.
-        4 => Rule {
-            write: POWER_STATE | 1 << 8,
-            clear: 1 << 15,
-            zero: 0,
-        },
-        _ => Rule::default(),
-    }
-}
-
-fn vpd_rule(_: &GuestFunction, offset: u16) -> Rule {
-    match offset {
-        // The upper bit says that a read is done, and would start a write.
-        0 => Rule {
-            write: 0x7fff << 16,
-            clear: 0,
-            zero: 1 << 31,
-        },
-        _ => Rule::default(),
-    }
-}
-
-fn msi_rule(this: &GuestFunction, offset: u16) -> Rule {
-    let Some(cap) = &this.msi else {
-        return Rule::default();
-    };
-    let mask_at = if cap.has_64bit { 16 } else { 12 };
-    match offset {
-        0 if this.messages.is_some() => Rule::write(u32::from(MSI_ENABLE) << 16),
-        _ if offset == mask_at && cap.has_mask => Rule::write(u32::MAX),
-        _ => Rule::default(),
-    }
-}
-
-fn msix_rule(this: &GuestFunction, offset: u16) -> Rule {
-    match (&this.msix, offset) {
-        (Some(_), 0) => Rule::write(u32::from(MSIX_ENABLE | MSIX_MASK_ALL) << 16),
-        _ => Rule::default(),
-    }
-}
-
-fn express_rule(this: &GuestFunction, offset: u16) -> Rule {
-    // Error reporting, relaxed ordering, extended tags, read request size.
-    const CONTROL: u32 = 0xf | 1 << 4 | 1 << 8 | 7 << 12;
-    // Completion time-out: its range, and off.
-    const CONTROL2: u32 = 0x1f;
-    let flr = if this.has_flr { EXPRESS_FLR } else { 0 };
-    match offset {
-        8 => Rule {
-            write: CONTROL | flr,
-            clear: 0xf << 16,
-            zero: 0,
-        },
-        0x28 => Rule::write(CONTROL2),
-        _ => Rule::default(),
-    }
-}
-
-fn advanced_rule(this: &GuestFunction, offset: u16) -> Rule {
-    match offset {
-        4 if this.has_flr => Rule::write(ADVANCED_FLR),
-        _ => Rule::default(),
-    }
-}
-
-fn aer_rule(_: &GuestFunction, offset: u16) -> Rule {
-    match offset {
-        // Status of uncorrectable and of correctable errors.
-        0x04 | 0x10 => Rule {
-            write: 0,
-            clear: u32::MAX,
-            zero: 0,
-        },
-        // Masks and severity.
-        0x08 | 0x0c | 0x14 => Rule::write(u32::MAX),
-        _ => Rule::default(),
-    }
-}
-
 fn access(offset: u32, bytes: u32) -> Result<(CfgOffset, CfgWidth), Refusal> {
     let at = u16::try_from(offset)
         .ok()
@@ -628,5 +481,3 @@ fn bar_index(word: u16) -> Option<usize> {
     let index = usize::from(word.checked_sub(BAR0)? / 4);
     (index < 6).then_some(index)
 }
-
-const _: () = assert!(MSI_COUNT == 0x70);

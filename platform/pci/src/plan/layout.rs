@@ -1,0 +1,266 @@
+//! Laying out one area of PCI addresses: [`Layout`], needs from the leaves up, then bases from the root down.
+
+use super::{BAR_STEP, BarPlace, FunctionPlan, MESSAGES, Place, Window};
+use crate::{Bar, BarKind, Function};
+use alloc::vec;
+use alloc::vec::Vec;
+use ioda::{Caps, M64Caps, M64Window};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    M32,
+    M64,
+}
+
+/// Where BARs can go, in PCI addresses.
+pub(super) struct Area {
+    base: u64,
+    pub(super) bytes: u64,
+    /// What is given out at once: a segment, or a window.
+    granule: u64,
+    /// Whether each BAR gets granules of its own, a power of two of them.
+    each_alone: bool,
+}
+
+impl Area {
+    pub(super) fn m32(caps: &Caps) -> Self {
+        let granule = 1u64 << caps.m32.segment_shift;
+        let end = caps.m32.pci.saturating_add(caps.m32.bytes()).min(MESSAGES);
+        // A segment with messages in it is of no use.
+        let bytes = end.saturating_sub(caps.m32.pci) & granule.wrapping_neg();
+        Self {
+            base: caps.m32.pci,
+            bytes,
+            granule,
+            each_alone: false,
+        }
+    }
+    pub(super) fn m64(caps: &M64Caps) -> Self {
+        Self {
+            base: caps.real,
+            bytes: caps.bytes,
+            granule: 1 << caps.single_pe_shift,
+            each_alone: true,
+        }
+    }
+}
+
+/// Bytes wanted, and their alignment.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Need {
+    pub(super) bytes: u64,
+    align: u64,
+}
+
+/// What lies together: the BARs of a function, or all that is below a bridge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Own(usize),
+    Below(usize),
+}
+
+/// A BAR in an area.
+#[derive(Clone, Copy)]
+struct Taken {
+    bar: usize,
+    bytes: u64,
+    /// With what is left free behind it.
+    taken: u64,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Node {
+    /// The BARs in this area, the largest first.
+    bars: Vec<Taken>,
+    pub(super) own: Need,
+    own_base: u64,
+    below: Need,
+    below_base: u64,
+}
+
+/// A layout of one area: needs from the leaves up, then bases from the root down.
+#[derive(Default)]
+pub(super) struct Layout {
+    pub(super) nodes: Vec<Node>,
+    root: Need,
+}
+
+impl Layout {
+    pub(super) fn of(
+        functions: &[Function],
+        area: &Area,
+        wants: impl Fn(usize, usize, BarKind) -> bool,
+    ) -> Self {
+        let mut this = Self {
+            nodes: vec![Node::default(); functions.len()],
+            root: Need::default(),
+        };
+        for (index, (function, node)) in functions.iter().zip(&mut this.nodes).enumerate() {
+            let bars = function
+                .bars
+                .iter()
+                .enumerate()
+                .filter_map(|(bar, slot)| Some((bar, (*slot)?)));
+            let wanted = bars.filter(|(bar, slot)| wants(index, *bar, slot.kind));
+            let least = if area.each_alone {
+                area.granule
+            } else {
+                BAR_STEP
+            };
+            let take = |(bar, slot): (usize, Bar)| Taken {
+                bar,
+                bytes: slot.bytes,
+                taken: slot.bytes.max(least),
+            };
+            node.bars = wanted.map(take).collect();
+            // From the largest down, powers of two follow each other without a gap.
+            node.bars.sort_by_key(|bar| core::cmp::Reverse(bar.taken));
+            let bytes = node
+                .bars
+                .iter()
+                .fold(0u64, |sum, bar| sum.saturating_add(bar.taken));
+            let largest = node.bars.first().map_or(0, |bar| bar.taken);
+            node.own = Need {
+                bytes: round_up(bytes, area.granule),
+                align: largest.max(area.granule),
+            };
+        }
+        let children = children(functions);
+        // Those below a bridge come after it.
+        for index in (0..functions.len()).rev() {
+            let (need, _) = this.pack(children.get(index).map_or(&[], Vec::as_slice), 0);
+            if let Some(node) = this.nodes.get_mut(index) {
+                node.below = need;
+            }
+        }
+        let roots: Vec<usize> = (0..functions.len())
+            .filter(|index| is_root(functions, *index))
+            .collect();
+        let (need, places) = this.pack(&roots, area.base);
+        this.root = need;
+        this.settle(&places);
+        for index in 0..functions.len() {
+            let base = this.nodes.get(index).map_or(0, |node| node.below_base);
+            let (_, places) = this.pack(children.get(index).map_or(&[], Vec::as_slice), base);
+            this.settle(&places);
+        }
+        this
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.root.bytes
+    }
+
+    /// Packs what `children` need from `base` on, the most aligned first.
+    fn pack(&self, children: &[usize], base: u64) -> (Need, Vec<(Unit, u64)>) {
+        let mut units: Vec<(Unit, Need)> = Vec::new();
+        for index in children {
+            let Some(node) = self.nodes.get(*index) else {
+                continue;
+            };
+            units.extend((node.own.bytes != 0).then_some((Unit::Own(*index), node.own)));
+            units.extend((node.below.bytes != 0).then_some((Unit::Below(*index), node.below)));
+        }
+        units.sort_by_key(|(_, need)| core::cmp::Reverse(need.align));
+        let align = units.first().map_or(1, |(_, need)| need.align);
+        let mut at = base;
+        let mut places = Vec::new();
+        for (unit, need) in units {
+            at = round_up(at, need.align);
+            places.push((unit, at));
+            at = at.saturating_add(need.bytes);
+        }
+        (
+            Need {
+                bytes: at.saturating_sub(base),
+                align,
+            },
+            places,
+        )
+    }
+
+    fn settle(&mut self, places: &[(Unit, u64)]) {
+        for (unit, base) in places {
+            match unit {
+                Unit::Own(index) => self
+                    .nodes
+                    .get_mut(*index)
+                    .into_iter()
+                    .for_each(|node| node.own_base = *base),
+                Unit::Below(index) => self
+                    .nodes
+                    .get_mut(*index)
+                    .into_iter()
+                    .for_each(|node| node.below_base = *base),
+            }
+        }
+    }
+
+    /// Writes the layout into the plans.
+    pub(super) fn fill(&self, plans: &mut [FunctionPlan], caps: &Caps, space: Space) {
+        for (node, plan) in self.nodes.iter().zip(plans) {
+            let mut at = node.own_base;
+            for Taken { bar, bytes, taken } in &node.bars {
+                let (place, real) = match space {
+                    Space::M32 => (
+                        Place::M32,
+                        at.wrapping_sub(caps.m32.pci).wrapping_add(caps.m32.real),
+                    ),
+                    Space::M64 => (Place::M64(M64Window(0)), at),
+                };
+                if let Some(slot) = plan.bars.get_mut(*bar) {
+                    *slot = Some(BarPlace {
+                        place,
+                        pci: at,
+                        real,
+                        bytes: *bytes,
+                    });
+                }
+                at = at.saturating_add(*taken);
+            }
+            let below = Window {
+                base: node.below_base,
+                bytes: node.below.bytes,
+            };
+            match space {
+                Space::M32 => {
+                    plan.memory = below;
+                    let segment = |pci: u64| {
+                        (pci.saturating_sub(caps.m32.pci) >> caps.m32.segment_shift) as u16
+                    };
+                    if node.own.bytes != 0 {
+                        plan.segments = segment(node.own_base)
+                            ..segment(node.own_base.saturating_add(node.own.bytes));
+                    }
+                }
+                Space::M64 => plan.prefetch = below,
+            }
+        }
+    }
+}
+
+/// Whether nothing is above the function.
+fn is_root(functions: &[Function], index: usize) -> bool {
+    functions
+        .get(index)
+        .is_some_and(|function| function.parent.is_none())
+}
+
+/// The functions right below each.
+fn children(functions: &[Function]) -> Vec<Vec<usize>> {
+    let mut children = vec![Vec::new(); functions.len()];
+    for (index, function) in functions.iter().enumerate() {
+        // A parent comes first; one that does not would be no tree.
+        let parent = function.parent.filter(|parent| *parent < index);
+        if let Some(list) = parent.and_then(|parent| children.get_mut(parent)) {
+            list.push(index);
+        }
+    }
+    children
+}
+
+/// The next multiple of `to`, a power of two.
+const fn round_up(value: u64, to: u64) -> u64 {
+    let low = to.wrapping_sub(1);
+    value.saturating_add(low) & !low
+}
