@@ -113,6 +113,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         bundle.partitions().count(),
         timebase().wrapping_sub(start) / MICROSECOND
     );
+    wait_for_threads(info);
     let mut pirs = info
         .threads()
         .map(|thread| thread.pir)
@@ -161,6 +162,25 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             }
         }
         partition.launch();
+    }
+}
+
+/// Waits until all threads that the device tree names have come in from reset, or for some time.
+fn wait_for_threads(info: &MachineInfo<'_>) {
+    /// A tenth of a second: threads start together.
+    const PATIENCE: u64 = 51_200_000;
+    let start = timebase();
+    for thread in info.threads() {
+        while boot::thread_index(thread.pir).is_none() {
+            if timebase().wrapping_sub(start) > PATIENCE {
+                log::warn!(
+                    "thread {:#x} has not come in from reset: it is not used",
+                    thread.pir
+                );
+                break;
+            }
+            power::relax();
+        }
     }
 }
 

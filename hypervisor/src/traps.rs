@@ -6,7 +6,7 @@ use crate::thread::{self, Leave, Thread};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use lpar::hcall::After;
 use lpar::vpa::Preempt;
-use lpar::{attention, interrupt};
+use lpar::{Refusal, attention, interrupt};
 use papr_abi::HError;
 use ppc64::PerCpu;
 use ppc64::context::Regs;
@@ -127,10 +127,16 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
             );
             interrupt_guest(thread, 0x200, regs.msr & interrupt::CAUSE, regs);
         }
-        // sc 1 in problem state is a privileged instruction; SRR0 is behind it.
+        // sc 1 in problem state is answered, not served. Source: LoPAR 2.9, "Hypervisor Call Functions".
         0xc00 => {
-            regs.pc = regs.pc.wrapping_sub(4);
-            interrupt_guest(thread, 0x700, interrupt::PRIVILEGED, regs);
+            let refusal = Refusal::new(HError::Privilege, "in problem state");
+            thread
+                .partition
+                .lpar
+                .note_refusal(thread.vcpu, "an hcall", refusal);
+            if let Some(r3) = regs.gpr.get_mut(3) {
+                *r3 = HError::Privilege.code() as u64;
+            }
         }
         // An instruction that the processor does not know, or a facility that no partition has.
         0xe40 | 0xf80 => interrupt_guest(thread, 0x700, interrupt::ILLEGAL, regs),

@@ -208,12 +208,13 @@ const _: () = {
 const DIRECT: usize = 0x480;
 
 /// For each token / 4 its row.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static BY_TOKEN: [Option<&Entry>; DIRECT / 4] = {
     let mut table = [None; DIRECT / 4];
     let mut i = 0;
     while i < HCALLS.len() {
         let token = HCALLS[i].row.token as usize;
-        assert!(token % 4 == 0);
+        assert!(token.is_multiple_of(4));
         if token < DIRECT {
             table[token / 4] = Some(&HCALLS[i]);
         }

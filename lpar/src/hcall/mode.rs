@@ -113,7 +113,7 @@ enum Resource {
 /// - [`HError::P3`]: r6 is not zero.
 /// - [`HError::P4`]: r7 is not zero.
 /// - [`HError::UnsupportedFlag`]: another mode; the number is that of the most significant bit that
-///   has no meaning, or of bit 63 for the reserved place 1.
+///   has no meaning, or 62 for the reserved place 1, where LoPAR writes out -318.
 /// - [`HError::LongBusy`], 1 ms: other processors of the partition are still running in the former
 ///   mode. It will be changed; the same call again tells when it is.
 #[doc(alias = "H_SET_MODE")]
@@ -153,7 +153,8 @@ impl Hcall for SetMode {
             (3, 2) => Resource::Ail(Ail::Offset18000),
             (3, 3) => Resource::Ail(Ail::OffsetC000),
             (3, _) => {
-                let code = HError::UnsupportedFlag { bit: 63 };
+                // LoPAR 2.9, H_SET_MODE, case 3: "H_UNSUPPORTED_FLAG (-318)".
+                let code = HError::UnsupportedFlag { bit: 62 };
                 return Err(Refusal::new(code, "reserved place of interrupts"));
             }
             (_, mode) => Resource::LittleEndian(mode == 1),
@@ -226,7 +227,7 @@ mod tests {
             ([1, 4, 1, 0], -56),
             ([1, 3, 0, 1], -57),
             ([1, 4, 0, 1], -57),
-            ([1, 3, 0, 0], -256 - 63),
+            ([1, 3, 0, 0], -256 - 62),
             ([4, 3, 0, 0], -256 - 61),
             ([2, 4, 0, 0], -256 - 62),
             ([3, 4, 0, 0], -256 - 62),

@@ -288,13 +288,9 @@ fn an_hcall_from_problem_state_is_refused(platform: &Platform) -> Outcome {
         })?;
         same("the way back", came.1.vector, 0xc00)?;
         same("SPRG0", cpu::sprg0(), 0x600d)?;
-        // LoPAR wants H_PRIVILEGE; a program interrupt, which leaves r3 alone, tells an operating
-        // system the same by what it does for every other privileged instruction.
-        let want = if came.0 == 1 {
-            HError::Privilege.code().cast_unsigned()
-        } else {
-            token
-        };
+        // LoPAR 2.9, "Hypervisor Call Functions"; the one interrupt is the way back.
+        same("interrupts", came.0, 1)?;
+        let want = HError::Privilege.code().cast_unsigned();
         same("status", status.cast_unsigned(), want)?;
     }
     Ok(())
