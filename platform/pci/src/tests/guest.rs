@@ -118,6 +118,13 @@ fn bars_can_be_sized_and_never_move() {
         owner.write(0x10, 4, attack);
         assert_eq!(u64::from(owner.read(0x10, 4)), low);
     }
+    owner.write(0x10, 4, 0xffff_fff0);
+    assert_eq!(
+        owner.read(0x10, 4),
+        0xfffe_0000,
+        "the flags' bits do not matter"
+    );
+    owner.write(0x10, 4, 0);
     owner.write(0x12, 2, 0x1234);
     owner.write(0x11, 1, 0x12);
     assert_eq!(u64::from(owner.read(0x12, 2)), low >> 16);
@@ -260,6 +267,34 @@ fn an_msix_table_is_filled_through_its_bar() {
         "no access to a device that does not answer"
     );
     owner.bench.good();
+}
+
+/// Remembers what is stored, in order.
+#[derive(Default)]
+struct Recorder(core::cell::RefCell<Vec<(u64, u32)>>);
+
+impl MmioIo for Recorder {
+    fn read32(&self, _: u64) -> u32 {
+        0
+    }
+    fn write32(&self, real: u64, value: u32) {
+        self.0.borrow_mut().push((real, value));
+    }
+}
+
+#[test]
+fn an_msix_entry_changes_only_while_it_is_masked() {
+    let mut owner = Owner::new(Intx::Denied);
+    let recorder = Recorder::default();
+    owner
+        .guest
+        .set_msix(&mut owner.bench.host, &recorder, &[block(1)])
+        .expect("16 entries");
+    let stores = recorder.0.into_inner();
+    let table = owner.bars[0] - 0x8000_0000 + Model::MMIO1 + 0x4000;
+    assert_eq!(stores.first(), Some(&(table + 12, 1)));
+    assert_eq!(stores.last(), Some(&(table + 12, 0)));
+    assert_eq!(stores.len(), 5);
 }
 
 #[test]

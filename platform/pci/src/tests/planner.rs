@@ -340,7 +340,7 @@ fn a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint() {
 fn a_bar_in_a_64_bit_window_answers_there() {
     let mut fabric = Fabric::new(root());
     let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
-    for devfn in [0, 8] {
+    for devfn in [0, 8, 16] {
         let port = fabric.add(up, devfn, Device::bridge(0x104c, 0x8233, 6));
         fabric.add(
             port,
@@ -352,7 +352,7 @@ fn a_bar_in_a_64_bit_window_answers_there() {
     }
     let mut bench = Bench::new(fabric);
     let (topology, plan) = bench.planned();
-    for index in [3, 5] {
+    for index in [3, 5, 7] {
         plan.activate(&topology, index, &mut bench.host)
             .expect("it is free");
         let place = plan.functions[index].bars[0].expect("it has one");

@@ -153,6 +153,9 @@ fn a_reset_source_forgets_what_was_pending() {
     sent(&bench, &block).expect("good");
     assert_eq!(bench.model.deliveries().len(), 1);
     bench.port.reset(block.first);
+    sent(&bench, &block).expect("masked");
+    assert_eq!(bench.model.deliveries(), []);
+    bench.port.reset(block.first);
     bench.port.set_target(block.first, CPU, 5);
     assert_eq!(bench.model.deliveries(), []);
     sent(&bench, &block).expect("good");

@@ -135,11 +135,27 @@ fn a_closed_window_reaches_nothing_and_can_be_opened_again() {
     assert_eq!(bench.phb.dma_destroy(&foreign), Err(IodaError::Window));
     bench.phb.dma_destroy(&window).expect("it is open");
     assert_eq!(bench.phb.dma_destroy(&window), Err(IodaError::Window));
-    assert_eq!(bench.model.dma_write(LEFT, 0), Err(DmaFault::NoWindow));
+    let cells = leak(|| BeU64::new(0x5000_0003), 512);
+    bench.model.add_memory(0x20_1000, Box::new(cells));
+    let other = TceTable::new(cells, 0x20_1000, 12).expect("2 MiB");
+    let again = bench
+        .phb
+        .dma_create(PE_LEFT, &other, Some(window.tve))
+        .expect("it is free");
     assert_eq!(
-        bench.phb.dma_create(PE_LEFT, &table, Some(window.tve)),
-        Ok(window)
+        again,
+        DmaWindow {
+            table_real: 0x20_1000,
+            ..window
+        }
     );
+    assert_eq!(
+        bench.model.dma_write(LEFT, 0),
+        Ok(0x5000_0000),
+        "nothing of the old table is left"
+    );
+    bench.phb.dma_destroy(&again).expect("it is open");
+    assert_eq!(bench.model.dma_write(LEFT, 0), Err(DmaFault::NoWindow));
     bench.good();
 }
 
