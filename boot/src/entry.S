@@ -17,11 +17,16 @@ boot_head:
 .global boot_entry
 boot_entry:
     mr      %r31, %r3
-    # A machine check with ME = 0 would stop the whole machine; the vectors are in place.
+    # A machine check with ME = 0 would stop the whole machine; the vectors are in place. mtmsrd cannot set
+    # ME (Power ISA 2.07, Book III-S 4.4.3.2), a return from interrupt can.
     mfmsr   %r4
     ori     %r4, %r4, {msr_me_ri}
-    mtmsrd  %r4
-    isync
+    mtspr   {HSRR1}, %r4
+    lis     %r5, 0f@ha
+    addi    %r5, %r5, 0f@l
+    mtspr   {HSRR0}, %r5
+    hrfid
+0:
     # Which thread is this? The first to come boots.
     lis     %r5, boot_ticket@ha
     addi    %r5, %r5, boot_ticket@l

@@ -52,6 +52,8 @@ core::arch::global_asm!(
     boot_stack_high = const BOOT_STACK_BYTES >> 16,
     boot_stack_low = const BOOT_STACK_BYTES & 0xffff,
     HSPRG0 = const number::HSPRG0,
+    HSRR0 = const number::HSRR0,
+    HSRR1 = const number::HSRR1,
     PIR = const number::PIR,
     INDEX = const offset::INDEX,
     EMERGENCY_SP = const offset::EMERGENCY_SP,
@@ -92,4 +94,25 @@ pub fn stack(index: u64, sp: u64) -> Range<u64> {
     }
     let start = STACKS.0.get() as u64 + index.min(MAX_THREADS as u64 - 1) * STACK_BYTES as u64;
     start..start + STACK_BYTES as u64
+}
+
+/// Returns how many bytes of thread `index`'s own stack have ever been used, and how many it has: the
+/// stacks begin zeroed and grow down, so what is still zero at the low end was not used.
+#[must_use]
+pub fn stack_use(index: usize) -> (usize, usize) {
+    let room = STACK_BYTES - EMERGENCY_BYTES;
+    if index >= MAX_THREADS {
+        return (0, room);
+    }
+    let start = STACKS.0.get() as usize + index * STACK_BYTES;
+    let unused = (start..start + room)
+        .step_by(8)
+        .take_while(|&at| {
+            // SAFETY: inside the stacks, aligned; the value is only compared.
+            let word = unsafe { core::ptr::read_volatile(at as *const u64) };
+            word == 0
+        })
+        .count()
+        * 8;
+    (room - unused, room)
 }

@@ -148,6 +148,17 @@ fn assign_one(
         return Err("the machine has no such function; the log lists all it has".into());
     };
     let mut owners = OWNERS.lock();
+    // Behind a bridge to conventional PCI several functions are one requester, so one endpoint.
+    let shares = |owner: &&Owner| {
+        let other = bridge.plan.functions.get(owner.index);
+        owner.bridge == number && other.is_some_and(|other| other.pe == plan.pe)
+    };
+    if let Some(other) = owners.iter().find(shares) {
+        return Err(format!(
+            "the bridge above it makes it one with a function of partition {}: give away only one of them",
+            other.lpid
+        ));
+    }
     let lsi = intx_source(bridge, function)
         .filter(|irq| !owners.iter().any(|owner| owner.lsi == Some(*irq)));
     let wire = if lsi.is_some() {

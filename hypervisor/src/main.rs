@@ -55,6 +55,7 @@ extern "C" fn bulkhead_main(fdt: u64, cpu: &PerCpu) -> ! {
     let info = probe::machine(fdt, image_end());
     probe::banner(info);
     presenter::ICP.start(info.threads().map(|thread| (thread.pir, thread.icp)));
+    stop::crash_if_asked(info.bootargs);
     clock::CLOCK.start();
     devices::start(info);
     partition::start_all(info);

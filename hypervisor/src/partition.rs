@@ -14,6 +14,7 @@ use lpar::mmio::Mmio;
 use lpar::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState, attention};
 use papr_abi::{RealAddr, Server};
 use powernv::{CpuModel, MachineInfo};
+use ppc64::percpu::MAX_THREADS;
 use ppc64::spr::{lpcr, timebase};
 use ppc64::{guest, power};
 use spin::Once;
@@ -414,6 +415,11 @@ impl Partition {
             self.clean();
             log::info!("partition {}: is off", self.lpar.name);
             if LIVING.fetch_sub(1, SeqCst) == 1 {
+                let (used, room) = (0..MAX_THREADS)
+                    .map(boot::stack_use)
+                    .max()
+                    .unwrap_or_default();
+                log::info!("stacks: {used} bytes of {room} used at most");
                 stop::machine(Reason::PowerOff);
             }
         }

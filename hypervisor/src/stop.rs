@@ -160,6 +160,27 @@ pub(crate) fn crash(cpu: &PerCpu, what: &str, vector: u64, regs: &Regs) -> ! {
     })
 }
 
+/// Fails as the machine's boot arguments ask for with `bulkhead.crash=panic`, `machine-check` or
+/// `interrupt`: shows that a failure is told as it should be.
+#[expect(clippy::panic, reason = "what was asked for")]
+pub(crate) fn crash_if_asked(bootargs: &str) {
+    /// No chip has anything there: bits 0:15 of a real address are not decoded.
+    const NOWHERE: u64 = 0x00ff_0000_0000_0000;
+    let asked = bootargs
+        .split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix("bulkhead.crash="));
+    match asked {
+        Some("panic") => panic!("asked for by the boot arguments"),
+        Some("machine-check") => {
+            let read = powernv::PhysIo::read64(&crate::machine_io::IO, NOWHERE);
+            log::error!("the load from nowhere gave {read:#x}");
+        }
+        Some("interrupt") => ppc64::trace::trap(),
+        Some(other) => log::warn!("boot arguments: bulkhead.crash={other} is unknown"),
+        None => {}
+    }
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let cpu = PerCpu::current();

@@ -10,6 +10,7 @@ use clap::Parser;
 
 mod case;
 mod context;
+mod crashes;
 mod linux;
 mod payload;
 mod refusals;
@@ -34,7 +35,13 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = arguments.filter.as_deref().unwrap_or("");
-    let cases = [payload::CASES, refusals::CASES, linux::CASES].concat();
+    let cases = [
+        payload::CASES,
+        refusals::CASES,
+        crashes::CASES,
+        linux::CASES,
+    ]
+    .concat();
     let chosen: Vec<Case> = cases
         .into_iter()
         .filter(|case| case.name.contains(filter))

@@ -37,3 +37,9 @@ pub fn stack_pointer() -> u64 {
     unsafe { core::arch::asm!("mr {}, 1", out(reg) sp, options(nostack, nomem)) };
     sp
 }
+
+/// Takes a program interrupt.
+pub fn trap() {
+    // SAFETY: an interrupt of the hypervisor ends in its exception handler, which does not return.
+    unsafe { core::arch::asm!("trap", options(nostack)) }
+}

@@ -52,9 +52,25 @@ pub(crate) fn run(platform: &Platform) {
             50,
         );
         measure(
+            "put_tce_indirect_1",
+            &[[
+                token::H_PUT_TCE_INDIRECT,
+                liobn,
+                window.base,
+                LIST.real(),
+                1,
+            ]],
+            1000,
+        );
+        measure(
             "stuff_tce_512",
             &[[token::H_STUFF_TCE, liobn, window.base, 0, 512]],
             50,
+        );
+        measure(
+            "stuff_tce_1",
+            &[[token::H_STUFF_TCE, liobn, window.base, 0, 1]],
+            1000,
         );
     } else {
         println!("bench put_tce skipped: no DMA window");
@@ -80,6 +96,7 @@ pub(crate) fn run(platform: &Platform) {
     );
     let _ = hcall(token::H_CPPR, [0xff]);
     measure("ipi_xirr_ipi_eoi", &[raise, take, lower, end], 1000);
+    measure("ipi_ipi", &[raise, lower], 1000);
     measure(
         "put_term_char_0",
         &[[token::H_PUT_TERM_CHAR, 0, 0, 0, 0]],
