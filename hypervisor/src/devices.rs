@@ -70,7 +70,7 @@ pub(crate) fn report() {
                 ),
             };
             log::info!(
-                "  {function} class {:06x}: PE {pe}, owned by {owner}",
+                "  {function} class {:06x}: {pe}, owned by {owner}",
                 function.class
             );
             for (bar, place) in plan.bars.iter().enumerate() {

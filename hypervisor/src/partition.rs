@@ -377,8 +377,9 @@ impl Partition {
     /// Stops all processors but `by`, whose thread calls this. Returns whether it is the one to go
     /// on: another may be ending the partition already.
     fn halt(&self, by: Server) -> bool {
-        /// Ticks that a processor may take to stop: far more than its tick.
-        const PATIENCE: u64 = 512_000_000;
+        /// How long a processor may take to stop, 30 s: far more than its tick, and than a busy host lets
+        /// an emulated thread wait.
+        const PATIENCE: u64 = 30 * 512_000_000;
         if self.ending.swap(true, SeqCst) {
             return false;
         }

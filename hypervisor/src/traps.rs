@@ -118,13 +118,11 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
         // A system reset or a machine check that hit the guest is the guest's; it has handlers.
         0x100 => interrupt_guest(thread, 0x100, regs.msr & interrupt::CAUSE, regs),
         0x200 => {
-            log::warn!(
-                "partition {}: vcpu {}: machine check at {:#x}, address {:#x}",
-                thread.partition.lpar.name,
-                thread.vcpu.server.0,
-                regs.pc,
-                ppc64::mfspr!(DAR)
-            );
+            let refusal = Refusal::new(HError::Hardware, "machine check: nothing answered");
+            thread
+                .partition
+                .lpar
+                .note_refusal(thread.vcpu, "an access to its registers", refusal);
             interrupt_guest(thread, 0x200, regs.msr & interrupt::CAUSE, regs);
         }
         // sc 1 in problem state is answered, not served. Source: LoPAR 2.9, "Hypervisor Call Functions".
@@ -144,7 +142,7 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
         0xe80 => {}
         _ => stop::crash(cpu, "interrupt that a guest cannot cause", vector, regs),
     }
-    if thread.vcpu.attention.load(Relaxed) == 0 {
+    if thread.vcpu.attention.load(Relaxed) == 0 && !stop::stopping() {
         return 0;
     }
     let asked = thread

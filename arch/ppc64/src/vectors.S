@@ -21,6 +21,36 @@ vector_\name:
     b       exception_\kind
 .endm
 
+# The frame of a function that Rust calls and that comes back another way: what the ABI has it keep.
+.macro push_frame
+    mflr    %r0
+    std     %r0, 16(%r1)
+    mfcr    %r0
+    stw     %r0, 8(%r1)
+    stdu    %r1, -224(%r1)
+    std     %r2, 24(%r1)
+    .set i, 14
+    .rept 18
+    std     i, 48 + (i - 14) * 8(%r1)
+    .set i, i + 1
+    .endr
+.endm
+
+# Its opposite, r1 being that frame; r3 is not touched.
+.macro pop_frame
+    .set i, 14
+    .rept 18
+    ld      i, 48 + (i - 14) * 8(%r1)
+    .set i, i + 1
+    .endr
+    ld      %r2, 24(%r1)
+    addi    %r1, %r1, 224
+    ld      %r0, 16(%r1)
+    mtlr    %r0
+    lwz     %r0, 8(%r1)
+    mtcrf   0x38, %r0
+.endm
+
 .section .vectors, "ax"
 # System reset: also how a napping thread wakes, which SRR1 46:47 tell from a real reset.
     slot    system_reset, 0x100
@@ -239,34 +269,14 @@ call_exception:
 # Back to the caller of ppc64_enter_guest with r3.
 leave_guest:
     ld      %r1, {ENTER_SP}(%r13)
-    .set i, 14
-    .rept 18
-    ld      i, 48 + (i - 14) * 8(%r1)
-    .set i, i + 1
-    .endr
-    ld      %r2, 24(%r1)
-    addi    %r1, %r1, 224
-    ld      %r0, 16(%r1)
-    mtlr    %r0
-    lwz     %r0, 8(%r1)
-    mtcrf   0x38, %r0
+    pop_frame
     blr
 
 # u64 ppc64_enter_guest(PerCpu *): runs PerCpu.context.
 .global ppc64_enter_guest
 .type ppc64_enter_guest, @function
 ppc64_enter_guest:
-    mflr    %r0
-    std     %r0, 16(%r1)
-    mfcr    %r0
-    stw     %r0, 8(%r1)
-    stdu    %r1, -224(%r1)
-    std     %r2, 24(%r1)
-    .set i, 14
-    .rept 18
-    std     i, 48 + (i - 14) * 8(%r1)
-    .set i, i + 1
-    .endr
+    push_frame
     mr      %r13, %r3
     std     %r1, {ENTER_SP}(%r13)
     # Handlers get a frame of 144 bytes below, with a back chain to here.
@@ -306,17 +316,7 @@ resume_guest:
 .global ppc64_nap
 .type ppc64_nap, @function
 ppc64_nap:
-    mflr    %r0
-    std     %r0, 16(%r1)
-    mfcr    %r0
-    stw     %r0, 8(%r1)
-    stdu    %r1, -224(%r1)
-    std     %r2, 24(%r1)
-    .set i, 14
-    .rept 18
-    std     i, 48 + (i - 14) * 8(%r1)
-    .set i, i + 1
-    .endr
+    push_frame
     # The order is the architecture's: all stores done before the thread sleeps.
     std     %r1, {NAP_SP}(%r3)
     ptesync
@@ -333,17 +333,7 @@ ppc64_wake:
     li      %r0, 0
     std     %r0, {NAP_SP}(%r13)
     mfsrr1  %r3
-    .set i, 14
-    .rept 18
-    ld      i, 48 + (i - 14) * 8(%r1)
-    .set i, i + 1
-    .endr
-    ld      %r2, 24(%r1)
-    addi    %r1, %r1, 224
-    ld      %r0, 16(%r1)
-    mtlr    %r0
-    lwz     %r0, 8(%r1)
-    mtcrf   0x38, %r0
+    pop_frame
     # The wake-up cleared MSR[RI]; a machine check may return again from here on.
     li      %r0, 2
     mtmsrd  %r0, 1

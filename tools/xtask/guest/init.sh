@@ -4,6 +4,7 @@
 # Kernel command line:
 #   bulkhead.test=spine     run the checks below and power off; each prints `BH-CHECK <name> ok|failed <detail>`
 #   bulkhead.test=boot      print BH-READY and power off: for timing
+#   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
 #   bulkhead.cpus=N         how many CPUs must be online
 #   bulkhead.disk=SHA256    checksum of PATTERN.BIN on the NVMe disk
 #   bulkhead.port=PORT      port of a web server on the host
@@ -116,6 +117,38 @@ check_http() {
     [ "$1" = "$(argument page)" ]
 }
 
+# Time and what of it was spent idle, as the kernel has them; a state's name is that of the way to be idle.
+bench_at() {
+    echo "BH-BENCH at $1 $(sed -n 's/^now at \([0-9]*\) nsecs.*/now \1ns/p; s/^ *\.\(idle\|iowait\)_sleeptime *: *\([0-9.]*\) \([mn]\)secs.*/\1 \2\3s/p' /proc/timer_list | tr '\n' ' ')cedes $(cat /sys/devices/system/cpu/cpu0/cpuidle/state1/usage) interrupts $(nvme_interrupts)"
+}
+
+bench_read() {
+    dd if=/dev/nvme0n1 of=/dev/null bs=1M count="$1" iflag=direct 2> /tmp/dd || echo "BH-BENCH failed $(cat /tmp/dd)"
+}
+
+bench_nvme() {
+    # Waiting is to be idle, not to spin.
+    echo 1 > /sys/devices/system/cpu/cpu0/cpuidle/state0/disable
+    bench_read 16
+    for round in 1 2 3; do
+        for count in 16 144; do
+            bench_at "$round $count before"
+            bench_read $count
+            bench_at "$round $count after"
+        done
+    done
+    # Counting costs time, so after what is timed.
+    mount -t tracefs tracefs /sys/kernel/tracing
+    cd /sys/kernel/tracing/events/powerpc/hcall_entry
+    for count in 16 144; do
+        echo 'hist:keys=opcode' > trigger
+        bench_read $count
+        sed -n "s/^{ opcode: *\([0-9]*\) } hitcount: *\([0-9]*\).*/BH-BENCH hcall $count \1 \2/p" hist
+        echo '!hist:keys=opcode' > trigger
+    done
+    echo "BH-BENCH end"
+}
+
 case "$(argument test)" in
 spine)
     check cpus check_cpus
@@ -134,7 +167,13 @@ spine)
     poweroff -f
     ;;
 boot)
+    # The first counts from the machine's reset, the second from the start of the kernel's clock.
+    echo "BH-BENCH purr $(cat /sys/devices/system/cpu/cpu0/purr) $(sed -n 's/^now at \([0-9]*\) nsecs.*/now \1ns/p' /proc/timer_list)"
     echo BH-READY
+    poweroff -f
+    ;;
+bench)
+    bench_nvme
     poweroff -f
     ;;
 esac

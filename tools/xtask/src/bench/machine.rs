@@ -1,0 +1,129 @@
+//! The machines that are measured, and running them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bundle::build::{Load, PartitionSpec};
+use bundle::{Console, Device};
+use qemu_run::Machine;
+use regex::Regex;
+
+use super::Bench;
+use super::log::Log;
+use crate::run;
+
+/// One instruction is one nanosecond of the machine's time; while all processors wait, time jumps to the next event.
+const COUNT: &str = "shift=0,sleep=off";
+/// As [`COUNT`], but while all processors wait, time passes as on the host.
+const COUNT_AND_WAIT: &str = "shift=0";
+/// Nothing here takes longer on a machine that has one processor to spare.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// DMA window of each device, in bytes.
+const WINDOW_BYTES: u64 = 1 << 30;
+
+impl Bench<'_> {
+    /// A partition of 1 GiB with the Linux guest; `words` are added to its command line.
+    pub(super) fn linux(&self, cpus: u32, words: &str) -> Result<PartitionSpec> {
+        let folder = self.workspace.guests().join(self.guest.name);
+        Ok(PartitionSpec {
+            name: "linux".to_owned(),
+            memory_bytes: 1 << 30,
+            cpus,
+            console: Console::Vty,
+            kernel: read(folder.join("vmlinux"))?,
+            load: Load::Elf,
+            initrd: Some(read(folder.join("initramfs.gz"))?),
+            command_line: format!("console=hvc0 quiet {words}"),
+            devices: Vec::new(),
+        })
+    }
+
+    /// A partition of 64 MiB and two CPUs with the test guest, which measures hcalls.
+    pub(super) fn payload(&self) -> Result<PartitionSpec> {
+        Ok(PartitionSpec {
+            name: "payload".to_owned(),
+            memory_bytes: 64 << 20,
+            cpus: 2,
+            console: Console::Vty,
+            kernel: read(self.workspace.test_guest())?,
+            load: Load::Elf,
+            initrd: None,
+            command_line: "mode=bench".to_owned(),
+            devices: Vec::new(),
+        })
+    }
+
+    /// The reference machine with `partition` alone, which gets the functions at `devices`.
+    pub(super) fn machine(
+        &self,
+        mut partition: PartitionSpec,
+        devices: &[&str],
+    ) -> Result<Machine> {
+        partition.devices = devices.iter().map(|at| device(at)).collect::<Result<_>>()?;
+        let cpus = partition.cpus;
+        let file = self.workspace.products().join("bench.bundle");
+        run::write_bundle(&file, &bundle::build::pack(&[partition])?)?;
+        Ok(Machine::new(self.workspace.image()).cpus(cpus).bundle(file))
+    }
+
+    /// Runs `machine` until a line matches `end`; its log is kept under `name`.
+    pub(super) fn run(&self, machine: &Machine, name: &str, end: &str) -> Result<(Log, Duration)> {
+        let file = self.workspace.logs().join(format!("bench-{name}.log"));
+        let mut session = machine.spawn(&file)?;
+        session.fail_on(Regex::new(run::PARTITION_PANIC)?);
+        session.wait_for(&Regex::new(end)?, TIMEOUT)?;
+        let elapsed = session.elapsed();
+        Ok((Log::new(session.stop()), elapsed))
+    }
+
+    /// Runs `machine` twice, counting instructions; both runs must show the same lines.
+    pub(super) fn run_twice(&self, machine: &Machine, name: &str, end: &str) -> Result<Log> {
+        let machine = repeatable(machine.clone());
+        let (first, _) = self.run(&machine, &format!("{name}-1"), end)?;
+        let (second, _) = self.run(&machine, &format!("{name}-2"), end)?;
+        let pairs = first.lines().iter().zip(second.lines());
+        let end = Regex::new(end)?;
+        for (one, other) in pairs {
+            ensure!(
+                one == other,
+                "two runs differ, though instructions are counted:\n{one}\n{other}"
+            );
+            if end.is_match(one) {
+                break;
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// Counts instructions, and gives the machine the same date and the same random numbers each time.
+pub(super) fn repeatable(machine: Machine) -> Machine {
+    same_each_time(machine.icount(COUNT))
+}
+
+/// As [`repeatable`] for a machine that waits for what the host does.
+pub(super) fn counted(machine: Machine) -> Machine {
+    same_each_time(machine.icount(COUNT_AND_WAIT))
+}
+
+fn same_each_time(machine: Machine) -> Machine {
+    ["-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+        .into_iter()
+        .fold(machine, Machine::arg)
+}
+
+fn device(at: &str) -> Result<Device> {
+    let path = at
+        .parse()
+        .map_err(|error| anyhow::anyhow!("{at}: {error:?}"))?;
+    Ok(Device {
+        path,
+        dma_window_bytes: WINDOW_BYTES,
+        msi_quota: 16,
+    })
+}
+
+fn read(path: PathBuf) -> Result<Vec<u8>> {
+    std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
+}
