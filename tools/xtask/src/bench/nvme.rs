@@ -239,7 +239,7 @@ mod tests {
     fn starting_and_waiting_are_taken_away() {
         // Busy for 5 us and for 12,805 us; one wait and 129.
         let log = log(&[
-            "BH-BENCH at 1 16 before now 1000ns idle 500ns iowait 0ns cedes 1 interrupts 1",
+            "BH-BENCH at 1 16 before now 1000ns idle 0ns iowait 0ns cedes 1 interrupts 1",
             "BH-BENCH at 1 16 after now 9000ns idle 2500ns iowait 500ns cedes 2 interrupts 2",
             "BH-BENCH at 1 144 before now 10000ns idle 0.003000ms iowait 0.001ms cedes 2 interrupts 2",
             "BH-BENCH at 1 144 after now 22815000ns idle 10.003ms iowait 0.001ms cedes 131 interrupts 9",
