@@ -109,7 +109,7 @@ pub fn build(lpar: &Lpar, facts: &BootFacts<'_>, layout: &Layout) -> Result<Vec<
         tree.cell("#address-cells", 1)?;
         tree.cell("#size-cells", 0)?;
         for vcpu in &lpar.vcpus {
-            cpu::node(tree, facts.cpu, vcpu.server, lpar.hpt.log2_bytes())?;
+            cpu::node(tree, facts.cpu, vcpu.server, lpar)?;
         }
         Ok(())
     })?;

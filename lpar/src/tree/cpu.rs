@@ -2,6 +2,8 @@
 
 use super::TreeError;
 use super::writer::{Tree, split};
+use crate::Lpar;
+use crate::hpt::PageSize;
 use alloc::format;
 use papr_abi::Server;
 
@@ -129,11 +131,6 @@ pub const POWER8_FEATURES: [u8; 26] = [
 /// Segments of 2^28 and 2^40 bytes; no others.
 const SEGMENT_SIZES: [u32; 4] = [28, 40, u32::MAX, u32::MAX];
 
-/// Segments of 4 KiB pages (page size, encoding in the segment, one page size in them: itself, its
-/// encoding in the page table entry) and of 64 KiB pages. Larger pages would need memory that is
-/// contiguous in the machine; mixed segments are not offered.
-const SEGMENT_PAGE_SIZES: [u32; 10] = [12, 0, 1, 12, 0, 16, 0x110, 1, 16, 1];
-
 /// Properties of size, sets, line and block.
 const DATA_CACHE: [&str; 4] = [
     "d-cache-size",
@@ -149,12 +146,12 @@ const INSTRUCTION_CACHE: [&str; 4] = [
     "i-cache-block-size",
 ];
 
-/// Writes the node of processor `server`, whose partition has a page table of two to the `hpt_log2` bytes.
+/// Writes the node of processor `server` of `lpar`.
 pub(super) fn node(
     tree: &mut Tree,
     facts: &CpuFacts,
     server: Server,
-    hpt_log2: u32,
+    lpar: &Lpar,
 ) -> Result<(), TreeError> {
     tree.node(&format!("PowerPC,{}@{:x}", facts.name, server.0), |tree| {
         tree.text("device_type", "cpu")?;
@@ -171,8 +168,11 @@ pub(super) fn node(
         tree.cell("slb-size", facts.slb_entries)?;
         tree.cell("ibm,slb-size", facts.slb_entries)?;
         tree.cells("ibm,processor-segment-sizes", &SEGMENT_SIZES)?;
-        tree.cells("ibm,segment-page-sizes", &SEGMENT_PAGE_SIZES)?;
-        tree.cells("ibm,pft-size", &[0, hpt_log2])?;
+        tree.cells(
+            "ibm,segment-page-sizes",
+            &PageSize::segment_cells(&lpar.ram),
+        )?;
+        tree.cells("ibm,pft-size", &[0, lpar.hpt.log2_bytes()])?;
         tree.bytes("ibm,pa-features", facts.features)?;
         // 2: vector and vector-scalar.
         tree.cell("ibm,vmx", 2)?;
