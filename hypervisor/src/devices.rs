@@ -1,23 +1,19 @@
 //! The machine's PCI functions: which partition owns which, and what a partition's calls do to its own.
 
-use crate::bridge::{Bridge, DeviceRegisters, Registers, start_all};
+use crate::bridge::{Bridge, start_all};
+use crate::function::{Access, Flush};
 use crate::memory::{self, keep};
 use crate::stop::{self, Reason};
 use alloc::format;
 use alloc::vec::Vec;
 use bundle::Partition as Image;
-use ioda::{Ioda, IrqBackend, IrqKind, MsiBlock, MsiSource, TceFlush, TceRange, TceTable};
+use ioda::{Ioda, IrqBackend, IrqKind, MsiSource, TceFlush, TceTable};
 use lpar::Lpar;
 use lpar::dma::DmaWindow;
-use lpar::machine::{Failed, ForeignIrq, Sources, TceInvalidate};
 use lpar::mmio::MmioRange;
-use lpar::pci::{
-    BarSpace, Buid, ConfigError, MsiAddress, MsiKind, PciAccess, PciBar, PciFunction,
-    PciFunctionConfig, PciIds,
-};
+use lpar::pci::{BarSpace, Buid, PciAccess, PciBar, PciFunction, PciFunctionConfig, PciIds};
 use papr_abi::{GuestRealAddr, IoAddr, Irq, Liobn, RealAddr};
 use pci::{BarKind, Function, FunctionPlan, GuestFunction, Intx, Path};
-use phb3::Port;
 use powernv::MachineInfo;
 use spin::{Mutex, Once};
 
@@ -41,7 +37,8 @@ pub(crate) fn start(info: &MachineInfo<'_>) {
     BRIDGES.call_once(|| start_all(info));
 }
 
-fn bridges() -> &'static [Bridge] {
+/// Returns the bridges that work.
+pub(crate) fn bridges() -> &'static [Bridge] {
     BRIDGES.get().map_or(&[], Vec::as_slice)
 }
 
@@ -212,10 +209,7 @@ fn assign_one(
         lsi,
     });
     let liobn = Liobn(0x8000_0000 | u32::from(bridge.index) << 16 | u32::from(plan.pe.0));
-    let flush = keep(Flush {
-        port: bridge.port,
-        window,
-    });
+    let flush = keep(Flush::new(bridge.port, window));
     let made = DmaWindow::new(liobn, IoAddr(window.bus_base), 12, cells, flush);
     owned
         .windows
@@ -228,11 +222,7 @@ fn assign_one(
             // Up to the next step nothing else lies behind a BAR, so whole pages of 64 KiB can be given.
             bytes: place.bytes.next_multiple_of(pci::BAR_STEP),
         }));
-    let access = keep(Access {
-        bridge,
-        state: Mutex::new(guest),
-        block,
-    });
+    let access = keep(Access::new(bridge, guest, block));
     access.release_msi();
     owned.accesses.push(access);
     owned.functions.push(PciFunction::new(PciFunctionConfig {
@@ -302,150 +292,6 @@ fn intx_source(bridge: &Bridge, function: &Function) -> Option<u32> {
         .find(|&irq| bridge.port.kind(ioda::Irq(irq)) == Some(IrqKind::Lsi(wire)))
 }
 
-/// The way of a partition's calls to one of its functions.
-pub(crate) struct Access {
-    bridge: &'static Bridge,
-    state: Mutex<GuestFunction>,
-    block: Option<MsiBlock>,
-}
-
-fn config_error(refusal: pci::Refusal) -> ConfigError {
-    match refusal {
-        // The caller checked offset and width, so the function has no such register: all ones.
-        pci::Refusal::Parameter => ConfigError::Absent,
-        pci::Refusal::Busy | pci::Refusal::Hardware => ConfigError::Hardware,
-    }
-}
-
-impl PciAccess for Access {
-    fn read(&self, offset: u16, bytes: u8) -> Result<u32, ConfigError> {
-        let mut state = self.state.lock();
-        let mut host = self.bridge.host.lock();
-        state
-            .read(&mut *host, offset.into(), bytes.into())
-            .map_err(config_error)
-    }
-
-    fn write(&self, offset: u16, bytes: u8, value: u32) -> Result<(), ConfigError> {
-        let mut state = self.state.lock();
-        let mut host = self.bridge.host.lock();
-        state
-            .write(&mut *host, offset.into(), bytes.into(), value)
-            .map_err(config_error)
-    }
-
-    fn program_msi(
-        &self,
-        kind: MsiKind,
-        address: MsiAddress,
-        first: Irq,
-        count: u32,
-    ) -> Result<(), Failed> {
-        let block = self
-            .block
-            .filter(|block| block.first.0 == first.0 && count <= u32::from(block.count));
-        let mut block = block.ok_or(Failed)?;
-        block.count = u16::try_from(count).map_err(|_| Failed)?;
-        let mut state = self.state.lock();
-        let mut host = self.bridge.host.lock();
-        let done = match kind {
-            MsiKind::Msi => {
-                let width = if address == MsiAddress::Bits32 {
-                    pci::MsiKind::Msi32
-                } else {
-                    pci::MsiKind::Msi
-                };
-                state
-                    .clear_msix(&mut *host)
-                    .and_then(|()| state.set_msi(&mut *host, &block, width))
-            }
-            MsiKind::MsiX => state
-                .clear_msi(&mut *host)
-                .and_then(|()| state.set_msix(&mut *host, &DeviceRegisters, &[block])),
-        };
-        done.map_err(|error| log::warn!("{}: messages: {error}", state.bdf()))
-            .map_err(|()| Failed)?;
-        set_wire(&mut state, &mut *host, Wire::Off).map_err(|_| Failed)
-    }
-
-    fn release_msi(&self) {
-        let mut state = self.state.lock();
-        let mut host = self.bridge.host.lock();
-        let done = state
-            .clear_msi(&mut *host)
-            .and_then(|()| state.clear_msix(&mut *host));
-        if let Err(error) = done {
-            log::warn!("{}: messages: {error}", state.bdf());
-        }
-        if let Err(error) = set_wire(&mut state, &mut *host, Wire::On) {
-            log::warn!("{}: INTx: {error}", state.bdf());
-        }
-    }
-}
-
-/// Whether a function may pull its INTx wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wire {
-    On,
-    Off,
-}
-
-/// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
-/// function's.
-fn set_wire(
-    state: &mut GuestFunction,
-    host: &mut dyn Ioda,
-    wire: Wire,
-) -> Result<(), pci::Refusal> {
-    /// The command register, and its bit that keeps the wire quiet.
-    const COMMAND: u32 = 4;
-    const INTX_OFF: u32 = 1 << 10;
-    let command = state.read(host, COMMAND, 2)?;
-    let off = if wire == Wire::Off { INTX_OFF } else { 0 };
-    state.write(host, COMMAND, 2, (command & !INTX_OFF) | off)
-}
-
-impl Access {
-    fn silence(&self) {
-        let mut state = self.state.lock();
-        let mut host = self.bridge.host.lock();
-        if let Err(error) = state.restart(&mut *host) {
-            log::warn!("{}: {error}", state.bdf());
-        }
-    }
-}
-
-/// Invalidation of one window's cached translations.
-struct Flush {
-    port: &'static Port<Registers>,
-    window: ioda::DmaWindow,
-}
-
-impl TceInvalidate for Flush {
-    #[inline]
-    fn invalidate(&self, first: u64, pages: u64) {
-        if pages == 1 {
-            self.port.tce_flush_page(self.window.pe, first);
-            return;
-        }
-        self.invalidate_many(first, pages);
-    }
-}
-
-impl Flush {
-    #[cold]
-    fn invalidate_many(&self, first: u64, pages: u64) {
-        let first = first.wrapping_sub(self.window.bus_base) >> self.window.page_shift;
-        self.port.tce_flush(
-            &self.window,
-            TceRange::Pages {
-                first,
-                count: pages,
-            },
-        );
-    }
-}
-
 /// Silences all functions of a partition: no DMA, no message comes from them afterwards.
 pub(crate) fn quiesce(lpar: &Lpar, accesses: &[&Access]) {
     for access in accesses {
@@ -458,61 +304,5 @@ pub(crate) fn quiesce(lpar: &Lpar, accesses: &[&Access]) {
         if bridge.port.tce_wait().is_err() {
             log::warn!("phb{}: DMA does not end", bridge.index);
         }
-    }
-}
-
-/// The sources of all bridges.
-#[derive(Debug)]
-pub(crate) struct AllSources;
-
-/// The machine's.
-pub(crate) static SOURCES: AllSources = AllSources;
-
-#[inline]
-fn port_of(irq: Irq) -> Option<&'static Port<Registers>> {
-    bridges()
-        .iter()
-        .map(|bridge| bridge.port)
-        .find(|port| port.irqs().contains(&irq.0))
-}
-
-impl Sources for AllSources {
-    fn set_target(&self, irq: Irq, pir: u32, priority: u8) -> Result<(), Failed> {
-        port_of(irq)
-            .ok_or(Failed)?
-            .set_target(ioda::Irq(irq.0), pir, priority);
-        Ok(())
-    }
-    fn reset(&self, irq: Irq) {
-        if let Some(port) = port_of(irq) {
-            port.reset(ioda::Irq(irq.0));
-        }
-    }
-    #[inline]
-    fn eoi(&self, irq: Irq) {
-        if let Some(port) = port_of(irq) {
-            port.eoi(ioda::Irq(irq.0));
-        }
-    }
-    fn exists(&self, irq: Irq) -> bool {
-        port_of(irq).is_some()
-    }
-}
-
-/// Interrupts that are no partition's.
-#[derive(Debug)]
-pub(crate) struct Strays;
-
-/// The machine's.
-pub(crate) static FOREIGN: Strays = Strays;
-
-impl ForeignIrq for Strays {
-    fn handle(&self, irq: Irq, pir: u32) {
-        log::warn!(
-            "interrupt {:#x} at thread {pir:#x} is no partition's: it is masked",
-            irq.0
-        );
-        let _ = SOURCES.set_target(irq, pir, 0xff);
-        SOURCES.eoi(irq);
     }
 }

@@ -2,7 +2,7 @@
 //! that a crate beside it could decide: it probes, wires and runs.
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
-//! - [`probe`], [`memory`], [`console`]: the machine. [`devices`]: its bridges and PCI functions. [`partition`]: its partitions.
+//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor.
 //! - [`stop`]: the ends.
 #![no_std]
@@ -20,6 +20,7 @@ mod bridge;
 mod clock;
 mod console;
 mod devices;
+mod function;
 mod guest_image;
 mod idle;
 mod machine_io;
@@ -27,6 +28,7 @@ mod memory;
 mod partition;
 mod presenter;
 mod probe;
+mod sources;
 mod stop;
 mod thread;
 mod traps;

@@ -1,7 +1,10 @@
 //! Partitions of this machine: made from the bundle, started, restarted, ended.
 
+use crate::function::Access;
 use crate::stop::{self, Reason};
-use crate::{clock, console, devices, guest_image, idle, machine_io, memory, presenter, thread};
+use crate::{
+    clock, console, devices, guest_image, idle, machine_io, memory, presenter, sources, thread,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
@@ -30,7 +33,7 @@ pub(crate) struct Partition {
     pub(crate) lpar: Lpar,
     image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
-    accesses: Vec<&'static devices::Access>,
+    accesses: Vec<&'static Access>,
     real_mode: RealMode,
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
@@ -310,8 +313,8 @@ fn make(
 fn machine() -> Machine {
     Machine {
         presenter: &presenter::ICP,
-        sources: &devices::SOURCES,
-        foreign: &devices::FOREIGN,
+        sources: &sources::SOURCES,
+        foreign: &sources::FOREIGN,
         tlb: &presenter::TLB,
         clock: &clock::CLOCK,
         threads: &idle::Kicker,
