@@ -52,7 +52,11 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
             break Dispatch::Firmware;
         }
         if until == Until::InterruptOrProd {
-            if power::decrementer() < 0 {
+            let left = power::decrementer();
+            if left < 0 {
+                // QEMU raises the exception from a timer that a busy host runs late; writing the value
+                // back raises it at once, so that the guest takes it before its next instruction.
+                power::set_decrementer(left);
                 break Dispatch::Decrementer;
             }
             if interrupted(thread) {
