@@ -1,6 +1,8 @@
 //! `guest-test` as a partition: all of its cases, and the other ways it ends.
 
 use anyhow::{Result, ensure};
+use bundle::Console;
+use bundle::build::PartitionSpec;
 use qemu_run::{Machine, Source};
 
 use crate::case::{Case, Outcome, Part, Verdict};
@@ -16,6 +18,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "guest-test-alone",
         run: without_devices,
+    },
+    Case {
+        name: "guest-test-beside-another",
+        run: beside_another,
     },
     Case {
         name: "guest-test-repeats",
@@ -49,17 +55,21 @@ fn machine_with_edus(context: &Context) -> Result<Machine> {
     Ok(machine.device(second, EDU)?.device(FOREIGN, EDU)?)
 }
 
-/// Runs the payload to its end; its cases as parts.
+/// Runs the payload with the functions at `paths` to its end; its cases as parts.
 fn run(context: &Context, machine: Machine, paths: &[&str], words: &str) -> Outcome {
     let mut partition = context.payload(words)?;
     partition.devices = paths
         .iter()
         .map(|path| device(path))
         .collect::<Result<_>>()?;
-    let mut session = context.boot(
-        machine,
-        &bundle::build::pack(&[partition]).map_err(no_pack)?,
-    )?;
+    run_first(context, machine, &[partition])
+}
+
+/// Runs `partitions`, of which the first is the payload with the console, until all are off; its cases as
+/// parts.
+fn run_first(context: &Context, machine: Machine, partitions: &[PartitionSpec]) -> Outcome {
+    let bytes = bundle::build::pack(partitions).map_err(no_pack)?;
+    let mut session = context.boot(machine, &bytes)?;
     let summary = regex(
         r"guest-test: (\d+ passed, \d+ failed)|guest-test: .*(Stopped|panic|unexpected interrupt)",
     )?;
@@ -140,6 +150,21 @@ fn without_devices(context: &Context) -> Outcome {
     )?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     passed()
+}
+
+/// A partition is not disturbed by another on the next CPU and the next function, which starts anew again
+/// and again meanwhile.
+fn beside_another(context: &Context) -> Outcome {
+    let [ours, theirs] = OURS;
+    let mut partition = context.payload("")?;
+    partition.cpus = 1;
+    partition.devices = vec![device(ours)?];
+    let mut other = context.payload("mode=reboot")?;
+    other.name = "other".to_owned();
+    other.cpus = 1;
+    other.console = Console::None;
+    other.devices = vec![device(theirs)?];
+    run_first(context, machine_with_edus(context)?, &[partition, other])
 }
 
 fn repeats(context: &Context) -> Outcome {

@@ -21,6 +21,7 @@ const EXAMPLES: [(&str, &str); 3] = [
     ),
     ("examples/linux.toml", "BH-READY"),
     ("examples/linux-6.12.toml", "BH-READY"),
+    ("examples/two-linux.toml", "BH-READY"),
 ];
 const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(300);
 
