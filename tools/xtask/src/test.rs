@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 use crate::{build, process, pseries, run};
 
 /// Each manifest of examples/ and the line of a partition that shows that it works.
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     (
         "examples/selftest.toml",
         r"^guest-test: [1-9]\d* passed, 0 failed",
