@@ -4,6 +4,7 @@
 //! MMIO windows ([`ioda::MmioIo`]). It enforces what the chip does and QEMU's model does not: segments and their
 //! endpoints, bounds of DMA windows, frozen endpoints, and caches that keep what they have until they are told
 //! to forget. What a driver must not do is kept as a complaint ([`Phb3::complaints`]).
+//! [`P7ioc`] is the POWER7 hub with one of its bridges, as strict, behind its five blocks of registers.
 //!
 //! [`Device`] makes functions for the fabric below it; a test plays a device by sending DMA and messages under
 //! any requester id. [`SharedMemory`] is how the model reaches the tables that a driver keeps in memory.
@@ -18,9 +19,11 @@ extern crate alloc;
 mod device;
 mod fabric;
 mod memory;
+mod p7ioc;
 mod phb3;
 
 pub use device::Device;
 pub use fabric::Fabric;
 pub use memory::SharedMemory;
+pub use p7ioc::{P7ioc, P7iocBlock, P7iocDelivery, P7iocFault, P7iocRegs};
 pub use phb3::{Delivery, DmaFault, Kind, Phb3};
