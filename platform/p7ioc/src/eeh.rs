@@ -1,0 +1,158 @@
+//! Errors: frozen endpoints, a fenced bridge, a dead hub, and clearing what was latched.
+
+use crate::config::ROOT;
+use crate::regs::{self, Table, fir, trap};
+use crate::{PES, Phb, RESERVED};
+use ioda::{CfgOffset, CfgWidth, Event, Freeze, PeNumber, Pest, Reg64, RegIo};
+
+/// PESTA and PESTB, bit 0.
+const STOPPED: u64 = regs::bit(0);
+const AER_UNCORRECTABLE: CfgOffset = CfgOffset::at(0x104);
+const MALFORMED: u32 = 1 << 18;
+
+/// A register of a block of error traps.
+pub(crate) fn trap_reg(block: u16, reg: u16) -> Option<Reg64> {
+    Reg64::new(block.wrapping_add(reg))
+}
+
+impl<R: RegIo> Phb<R> {
+    /// Whether the bridge has shut itself off, or the hub has gone with all six.
+    pub(crate) fn is_fenced(&mut self) -> bool {
+        self.fenced |= self.hub.is_dead() || self.hub.is_fenced();
+        self.fenced
+    }
+
+    pub(crate) fn frozen(&mut self, pe: PeNumber) -> Freeze {
+        if pe.0 >= PES || self.is_fenced() {
+            return Freeze::all();
+        }
+        if !self.is_flagged(pe) {
+            return Freeze::empty();
+        }
+        let mut state = Freeze::empty();
+        for (what, table) in SIDES {
+            let stopped = self.port.read_entry(table, pe.0) & STOPPED != 0;
+            state.set(what, stopped);
+        }
+        state
+    }
+
+    /// The summary bit of `pe`.
+    fn is_flagged(&self, pe: PeNumber) -> bool {
+        self.port.read_entry(Table::Peev, pe.0 / 64) & regs::bit(u32::from(pe.0 % 64)) != 0
+    }
+
+    /// Keeps the detail that is there.
+    pub(crate) fn set_frozen(&mut self, pe: PeNumber, what: Freeze) {
+        for (side, table) in SIDES {
+            if what.contains(side) {
+                let entry = self.port.read_entry(table, pe.0);
+                self.port.write_entry(table, pe.0, entry | STOPPED);
+            }
+        }
+    }
+
+    pub(crate) fn clear_frozen(&mut self, pe: PeNumber, what: Freeze) {
+        if self.port.io.read64(regs::ETU_ERR_SUMMARY) != 0 {
+            self.clear_latched();
+        }
+        for (side, table) in SIDES {
+            if what.contains(side) {
+                self.port.write_entry(table, pe.0, 0);
+            }
+        }
+    }
+
+    pub(crate) fn read_pest(&self, pe: PeNumber) -> Pest {
+        Pest {
+            a: self.port.read_entry(Table::PestA, pe.0),
+            b: self.port.read_entry(Table::PestB, pe.0),
+        }
+    }
+
+    pub(crate) fn find_event(&mut self) -> Option<Event> {
+        if self.hub.is_dead() {
+            return Some(Event::Dead);
+        }
+        if self.is_fenced() {
+            return Some(Event::Fenced);
+        }
+        let latched = self.port.io.read64(regs::LEM_FIR_ACCUM);
+        if latched == u64::MAX {
+            return Some(Event::Dead);
+        }
+        let frozen = (0..PES / 64).find_map(|word| {
+            let flags = self.port.read_entry(Table::Peev, word);
+            let first = u16::try_from(flags.leading_zeros()).ok()?;
+            (flags != 0).then_some(PeNumber(word.saturating_mul(64).saturating_add(first)))
+        });
+        let is_malformed = latched & fir::MALFORMED != 0
+            && self.raw_read(ROOT, AER_UNCORRECTABLE, CfgWidth::Word) & MALFORMED != 0;
+        let is_fence = latched & fir::FENCE != 0;
+        if is_fence || (frozen.is_some() && is_malformed) {
+            self.fenced = true;
+            return Some(Event::Fenced);
+        }
+        if let Some(pe) = frozen {
+            return Some(Event::Frozen(pe));
+        }
+        match latched & fir::INFO {
+            0 => None,
+            info => Some(Event::Info(info)),
+        }
+    }
+
+    /// Clears every latched error, without unmasking any.
+    pub(crate) fn clear_latched(&mut self) {
+        let fir = self.port.io.read64(regs::LEM_FIR_ACCUM);
+        self.clear_root_port_errors();
+        let io = &self.port.io;
+        for reg in [
+            regs::UTL_SYS_BUS_AGENT_STATUS,
+            regs::UTL_PCIE_PORT_STATUS,
+            regs::UTL_RC_STATUS,
+        ] {
+            io.write64(reg, io.read64(reg));
+        }
+        for block in regs::TRAPS {
+            if let Some(status) = trap_reg(block, trap::STATUS) {
+                io.write64(status, io.read64(status));
+            }
+            for reg in [trap::FIRST, trap::LOG0, trap::LOG1] {
+                if let Some(reg) = trap_reg(block, reg) {
+                    io.write64(reg, 0);
+                }
+            }
+        }
+        io.write64(regs::LEM_FIR_AND_MASK, !fir);
+        io.write64(regs::LEM_WOF, 0);
+    }
+
+    pub(crate) fn clear_root_port_errors(&mut self) {
+        // Secondary status, then the device status of the PCI Express capability: both by writing ones.
+        self.raw_write(ROOT, CfgOffset::at(0x1e), CfgWidth::Half, 0xf900);
+        if let Some(status) = self.pcie_cap.and_then(|cap| cap.plus(0xa)) {
+            self.raw_write(ROOT, status, CfgWidth::Half, 0xf);
+        }
+        for status in AER_STATUS {
+            self.raw_write(ROOT, status, CfgWidth::Word, u32::MAX);
+        }
+    }
+
+    /// Thaws the endpoint of functions that nobody owns: asking for one that is not there freezes it.
+    pub(crate) fn thaw_reserved(&mut self) {
+        if self.is_flagged(RESERVED) {
+            self.clear_frozen(RESERVED, Freeze::all());
+        }
+    }
+}
+
+/// What can be stopped, and the table that says so.
+const SIDES: [(Freeze, Table); 2] = [(Freeze::MMIO, Table::PestA), (Freeze::DMA, Table::PestB)];
+
+/// The root port's error registers that clear by ones: uncorrectable, correctable, root.
+const AER_STATUS: [CfgOffset; 3] = [
+    AER_UNCORRECTABLE,
+    CfgOffset::at(0x110),
+    CfgOffset::at(0x130),
+];

@@ -1,0 +1,65 @@
+//! The hub in front of the six bridges: its facts ([`Facts`], [`Layout`]), its start ([`Hub`]), and what a
+//! bridge needs of it while it runs ([`HubPort`]).
+//!
+//! The hub is a chain of units: BI (the bus to the processor), CI (a crossbar of eight ports: 0 upwards, 1 the
+//! global registers, 2 and on the bridges), RGC (the global registers and the hub's own interrupts), HSS
+//! (lanes), MISC, I2C, and GEM, which sums up errors. It is set up once; [`HubPort`] takes single bridges
+//! through resets later.
+
+mod layout;
+mod port;
+mod regs;
+mod routing;
+mod start;
+mod values;
+
+pub use layout::{Facts, FactsError, Layout, Processor};
+pub(crate) use layout::{IO_BYTES, M32_PCI, M32_SEGMENT_SHIFT, M64_BYTES};
+pub use port::HubPort;
+pub use start::Hub;
+
+use ioda::RegIo;
+use regs::{HubReg, Unit};
+use spin::Mutex;
+
+/// The hub's registers, shared by its driver and those of its bridges: three blocks of 64 KiB.
+pub struct Units<R> {
+    /// The bus interface: [`Facts::BUS_OFFSET`] into the first window.
+    bus: R,
+    /// The crossbar: [`Facts::CROSSBAR_OFFSET`].
+    crossbar: R,
+    /// Everything else: [`Facts::GLOBAL_OFFSET`].
+    global: R,
+    /// What the reset register was last given: six bridges use it, and they keep out of each other's way.
+    resets: Mutex<u64>,
+}
+
+impl<R: RegIo> Units<R> {
+    /// The hub whose register blocks these are.
+    pub const fn new(bus: R, crossbar: R, global: R) -> Self {
+        Self {
+            bus,
+            crossbar,
+            global,
+            resets: Mutex::new(0),
+        }
+    }
+
+    fn io(&self, unit: Unit) -> &R {
+        match unit {
+            Unit::Bus => &self.bus,
+            Unit::Crossbar => &self.crossbar,
+            Unit::Global => &self.global,
+        }
+    }
+
+    fn read(&self, at: HubReg) -> u64 {
+        self.io(at.unit).read64(at.reg)
+    }
+
+    /// Writes and reads back, which is how skiboot orders every write to the hub.
+    fn write(&self, at: HubReg, value: u64) {
+        self.io(at.unit).write64(at.reg, value);
+        let _ = self.read(at);
+    }
+}

@@ -1,0 +1,283 @@
+//! Starting and resetting a bridge, one step at a time: [`Phase`].
+//!
+//! Source: skiboot as of 2018, `hw/p7ioc-phb.c`, its slot state machines.
+
+use crate::Phb;
+use crate::config::ROOT;
+use crate::init::{LEM_MASK, PORT_IRQS, PORT_IRQS_NO_LINK};
+use crate::regs::{self, DlpTrainCtl, Reset, fir};
+use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind, Step};
+
+/// What a bridge is doing; the number is how many more looks it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not started yet.
+    Off,
+    /// Its tables were loaded again before a complete reset, so that what is on its way meets no garbage.
+    Calming,
+    /// What was on its way has gone.
+    Calmed,
+    /// Held in reset by the hub.
+    Held { tries: u8 },
+    /// Let go by the hub.
+    Released,
+    /// The link layer is in its own reset.
+    LinkLayer { looks: u16 },
+    /// The transmitter is off; until the receiver has seen that. Then this reset of what is below.
+    LinkDown { below: Below, looks: u16 },
+    /// The bus below is held in hot reset.
+    HotHeld,
+    /// PERST is held.
+    PerstHeld,
+    /// The reset below was ended.
+    Settling,
+    /// Is the link up?
+    Link { looks: u16 },
+    /// Running.
+    Ready,
+    /// Not usable.
+    Failed(ResetError),
+}
+
+/// How what is below is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Below {
+    Hot,
+    Perst,
+}
+
+/// Waits, in milliseconds.
+const RESET_MS: u32 = 1000;
+const SETTLE_MS: u32 = 200;
+const CALM_MS: u32 = 100;
+const HOLD_MS: u32 = 1;
+const POLL_MS: u32 = 10;
+
+/// Looks, [`POLL_MS`] apart unless said.
+const HOT_DOWN_LOOKS: u16 = 15;
+const PERST_DOWN_LOOKS: u16 = 200;
+const LINK_LOOKS: u16 = 100;
+/// 1 ms apart.
+const LINK_LAYER_LOOKS: u16 = 400;
+/// Resets by the hub until the fence has to have lifted.
+const TRIES: u8 = 5;
+
+const BRIDGE_CONTROL: CfgOffset = CfgOffset::at(0x3e);
+const SECONDARY_BUS_RESET: u32 = 0x40;
+const AER_CORRECTABLE_MASK: CfgOffset = CfgOffset::at(0x114);
+const RECEIVER_ERROR: u32 = 1;
+
+impl<R: RegIo> Phb<R> {
+    pub(crate) fn begin_reset(&mut self, kind: ResetKind) {
+        self.phase = match (kind, self.phase) {
+            (_, Phase::Off) => Phase::Off,
+            (ResetKind::Complete, _) => self.begin_complete(),
+            (_, Phase::Failed(error)) => Phase::Failed(error),
+            _ if self.is_fenced() => Phase::Failed(ResetError::Fenced),
+            (ResetKind::Hot, _) => self.begin_below(Below::Hot),
+            (ResetKind::Fundamental, _) => self.begin_below(Below::Perst),
+        };
+    }
+
+    pub(crate) fn advance(&mut self) -> Result<Step, ResetError> {
+        // Phases that need no wait follow each other in one call; there are fewer of them than this.
+        for _ in 0..8 {
+            match self.phase {
+                Phase::Ready => return Ok(Step::Done),
+                Phase::Failed(error) => return Err(error),
+                _ => {}
+            }
+            let (next, ms) = self
+                .step()
+                .unwrap_or_else(|error| (Phase::Failed(error), 0));
+            self.phase = next;
+            if ms != 0 {
+                return Ok(Step::Pending { ms });
+            }
+        }
+        Ok(Step::Pending { ms: 1 })
+    }
+
+    /// Does what the phase asks for; gives the next one and the wait before it.
+    fn step(&mut self) -> Result<(Phase, u32), ResetError> {
+        match self.phase {
+            Phase::Off => Ok((Phase::Released, 0)),
+            Phase::Calming => {
+                let ms = if self.is_fenced() { 0 } else { CALM_MS };
+                Ok((Phase::Calmed, ms))
+            }
+            Phase::Calmed => {
+                if !self.is_fenced() {
+                    self.ignore_link_errors();
+                }
+                self.hub.mask_errors();
+                self.hub.hold();
+                Ok((Phase::Held { tries: TRIES }, HOLD_MS))
+            }
+            Phase::Held { tries } => self.release(tries),
+            Phase::Released => {
+                self.init_slow()?;
+                self.init_core();
+                let looks = LINK_LAYER_LOOKS;
+                Ok((Phase::LinkLayer { looks }, 0))
+            }
+            Phase::LinkLayer { looks } => self.await_link_layer(looks),
+            Phase::LinkDown { below, looks } => Ok(self.await_link_down(below, looks)),
+            Phase::HotHeld => {
+                self.change_bridge_control(|control| control & !SECONDARY_BUS_RESET);
+                Ok((Phase::Settling, SETTLE_MS))
+            }
+            Phase::PerstHeld => {
+                let reset = self.port.io.read64(regs::RESET);
+                let perst_off = u64::from(Reset::PERST_OFF::SET);
+                self.port.io.write64(regs::RESET, reset | perst_off);
+                Ok((Phase::Settling, 0))
+            }
+            Phase::Settling => {
+                self.change_training(|train| train & !TX_DISABLE);
+                Ok((Phase::Link { looks: LINK_LOOKS }, POLL_MS))
+            }
+            Phase::Link { looks } => Ok(self.await_link(looks)),
+            Phase::Ready | Phase::Failed(_) => Ok((self.phase, 0)),
+        }
+    }
+
+    fn begin_complete(&mut self) -> Phase {
+        if !self.is_fenced() {
+            self.replay();
+        }
+        Phase::Calming
+    }
+
+    /// Ends the hub's hold on the bridge, and starts it again if the fence is still up.
+    fn release(&mut self, tries: u8) -> Result<(Phase, u32), ResetError> {
+        self.hub.release();
+        if !self.hub.is_fenced() {
+            self.fenced = false;
+            return Ok((Phase::Released, CALM_MS));
+        }
+        match tries.checked_sub(1) {
+            None | Some(0) => Err(ResetError::Fenced),
+            Some(tries) => {
+                self.hub.hold();
+                Ok((Phase::Held { tries }, HOLD_MS))
+            }
+        }
+    }
+
+    fn await_link_layer(&mut self, looks: u16) -> Result<(Phase, u32), ResetError> {
+        let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
+        if DlpTrainCtl::PG_RESET.is_set(train) {
+            return match looks.checked_sub(1) {
+                None => Err(ResetError::TimeOut("the link layer's reset")),
+                Some(looks) => Ok((Phase::LinkLayer { looks }, 1)),
+            };
+        }
+        self.init_port()?;
+        self.hub.clear_errors();
+        self.hub.unmask_errors();
+        self.hub.forget_fence();
+        // What is below was left by somebody else, or has lost its bridge under it.
+        Ok((self.begin_below(Below::Perst), 0))
+    }
+
+    fn begin_below(&mut self, below: Below) -> Phase {
+        self.ignore_link_errors();
+        self.hub.mask_errors();
+        self.change_training(|train| train | TX_DISABLE);
+        let looks = match below {
+            Below::Hot => HOT_DOWN_LOOKS,
+            Below::Perst => PERST_DOWN_LOOKS,
+        };
+        Phase::LinkDown { below, looks }
+    }
+
+    /// The receiver may never notice, with an empty slot; the reset goes on then.
+    fn await_link_down(&mut self, below: Below, looks: u16) -> (Phase, u32) {
+        let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
+        if let Some(looks) = looks
+            .checked_sub(1)
+            .filter(|_| !DlpTrainCtl::RX_DISABLED.is_set(train))
+        {
+            return (Phase::LinkDown { below, looks }, POLL_MS);
+        }
+        match below {
+            Below::Hot => {
+                self.change_bridge_control(|control| control | SECONDARY_BUS_RESET);
+                (Phase::HotHeld, RESET_MS)
+            }
+            Below::Perst => {
+                let reset = self.port.io.read64(regs::RESET);
+                let perst_off = u64::from(Reset::PERST_OFF::SET);
+                self.port.io.write64(regs::RESET, reset & !perst_off);
+                (Phase::PerstHeld, RESET_MS)
+            }
+        }
+    }
+
+    fn await_link(&mut self, looks: u16) -> (Phase, u32) {
+        let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
+        let is_up = DlpTrainCtl::LINK_ACTIVE.is_set(train);
+        match looks.checked_sub(1) {
+            Some(looks) if !is_up => (Phase::Link { looks }, POLL_MS),
+            _ => {
+                if !is_up {
+                    let id = self.layout.id;
+                    log::info!("{id}: no link, the slot is taken for empty");
+                }
+                (self.run(is_up), 0)
+            }
+        }
+    }
+
+    /// Clears what the reset has latched, lets errors count again, gives the root port its config space back.
+    fn run(&mut self, is_up: bool) -> Phase {
+        self.init_root_port();
+        self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x147);
+        self.clear_latched();
+        self.mask_receiver_errors(!is_up);
+        self.hub.clear_errors();
+        self.hub.unmask_errors();
+        let irqs = if is_up { PORT_IRQS } else { PORT_IRQS_NO_LINK };
+        self.port.io.write64(regs::UTL_PCIE_PORT_IRQ_EN, irqs);
+        self.port.io.write64(regs::LEM_ERROR_MASK, LEM_MASK);
+        Phase::Ready
+    }
+
+    /// What goes down with the link is no error while a reset takes it down.
+    fn ignore_link_errors(&mut self) {
+        self.port
+            .io
+            .write64(regs::UTL_PCIE_PORT_IRQ_EN, PORT_IRQS_NO_LINK);
+        self.mask_receiver_errors(true);
+        self.port.io.write64(regs::LEM_ERROR_MASK, RESET_LEM_MASK);
+    }
+
+    fn mask_receiver_errors(&mut self, masked: bool) {
+        let mask = self.raw_read(ROOT, AER_CORRECTABLE_MASK, CfgWidth::Word);
+        let mask = if masked {
+            mask | RECEIVER_ERROR
+        } else {
+            mask & !RECEIVER_ERROR
+        };
+        self.raw_write(ROOT, AER_CORRECTABLE_MASK, CfgWidth::Word, mask);
+    }
+
+    fn change_bridge_control(&mut self, change: fn(u32) -> u32) {
+        let control = self.raw_read(ROOT, BRIDGE_CONTROL, CfgWidth::Half);
+        self.raw_write(ROOT, BRIDGE_CONTROL, CfgWidth::Half, change(control));
+    }
+
+    fn change_training(&self, change: fn(u64) -> u64) {
+        let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
+        self.port
+            .io
+            .write64(regs::PCIE_DLP_TRAIN_CTL, change(train));
+    }
+}
+
+/// 1
+const TX_DISABLE: u64 = regs::bit(1);
+/// Errors that raise no interrupt while a reset takes the link down: what fences, and one of the others.
+const RESET_LEM_MASK: u64 = 0xadb6_50c9_808d_d051;
+const _: () = assert!(RESET_LEM_MASK & !fir::FENCE == 0);
