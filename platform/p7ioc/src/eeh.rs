@@ -129,7 +129,9 @@ impl<R: RegIo> Phb<R> {
     }
 
     pub(crate) fn clear_root_port_errors(&mut self) {
-        // Secondary status, then the device status of the PCI Express capability: both by writing ones.
+        // Status (which skiboot writes to 0x40), secondary status, the device status of the PCI Express
+        // capability: all by writing ones.
+        self.raw_write(ROOT, CfgOffset::at(0x06), CfgWidth::Half, 0xf900);
         self.raw_write(ROOT, CfgOffset::at(0x1e), CfgWidth::Half, 0xf900);
         if let Some(status) = self.pcie_cap.and_then(|cap| cap.plus(0xa)) {
             self.raw_write(ROOT, status, CfgWidth::Half, 0xf);

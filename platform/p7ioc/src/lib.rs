@@ -23,6 +23,7 @@
     )
 )]
 
+mod cause;
 mod config;
 mod dma;
 mod eeh;
@@ -40,6 +41,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use cause::Cause;
 pub use hub::{HubPort, Layout};
 pub use m64::M64_SEGMENTS;
 pub use port::Port;

@@ -33,6 +33,8 @@ pub(crate) enum Phase {
     Settling,
     /// Is the link up?
     Link { looks: u16 },
+    /// It is, and what is below gets the time that PCI Express gives it before it must answer.
+    Rested,
     /// Running.
     Ready,
     /// Not usable.
@@ -138,6 +140,7 @@ impl<R: RegIo> Phb<R> {
                 Ok((Phase::Link { looks: LINK_LOOKS }, POLL_MS))
             }
             Phase::Link { looks } => Ok(self.await_link(looks)),
+            Phase::Rested => Ok((self.run(true), 0)),
             Phase::Ready | Phase::Failed(_) => Ok((self.phase, 0)),
         }
     }
@@ -219,13 +222,12 @@ impl<R: RegIo> Phb<R> {
         let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
         let is_up = DlpTrainCtl::LINK_ACTIVE.is_set(train);
         match looks.checked_sub(1) {
-            Some(looks) if !is_up => (Phase::Link { looks }, POLL_MS),
-            _ => {
-                if !is_up {
-                    let id = self.layout.id;
-                    log::info!("{id}: no link, the slot is taken for empty");
-                }
-                (self.run(is_up), 0)
+            _ if is_up => (Phase::Rested, CALM_MS),
+            Some(looks) => (Phase::Link { looks }, POLL_MS),
+            None => {
+                let id = self.layout.id;
+                log::info!("{id}: no link, the slot is taken for empty");
+                (self.run(false), 0)
             }
         }
     }

@@ -115,7 +115,10 @@ impl State {
             self.second = None;
             self.tce_cache.clear();
             self.posted.clear();
-            self.link = Link::at_reset();
+            self.link = Link {
+                is_empty: self.link.is_empty,
+                ..Link::at_reset()
+            };
             self.fir = 0;
             self.fabric.device_mut(0).reset();
             self.fabric.reset_below(0);

@@ -88,6 +88,8 @@ struct State {
 
 /// The link's looks: how many more say that it is not there yet.
 struct Link {
+    /// Nothing is at its other end.
+    is_empty: bool,
     is_off: bool,
     off_looks: u32,
     up_looks: u32,
@@ -252,6 +254,12 @@ impl P7ioc {
         self.state.lock().fir |= fir;
     }
 
+    /// The error bits that are latched.
+    #[must_use]
+    pub fn latched(&self) -> u64 {
+        self.state.lock().fir
+    }
+
     /// The bridge shuts itself off, and takes `tries` resets by the hub to come back.
     pub fn fence(&self, tries: u32) {
         self.state.lock().set_fence(tries);
@@ -260,6 +268,11 @@ impl P7ioc {
     /// The chip calls itself another version.
     pub fn set_version(&self, version: u64) {
         self.state.lock().regs.insert(0x800, version);
+    }
+
+    /// Nothing is in the slot: the link never comes up.
+    pub fn take_link_down(&self) {
+        self.state.lock().link.is_empty = true;
     }
 
     /// The hub dies.
@@ -293,6 +306,7 @@ impl P7ioc {
 impl Link {
     const fn at_reset() -> Self {
         Self {
+            is_empty: false,
             is_off: false,
             off_looks: 0,
             up_looks: 3,

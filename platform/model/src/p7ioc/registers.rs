@@ -201,7 +201,7 @@ impl State {
             }
         } else {
             link.up_looks = link.up_looks.saturating_sub(1);
-            if link.up_looks == 0 {
+            if link.up_looks == 0 && !link.is_empty {
                 value |= bit(21) | bit(23);
             }
         }

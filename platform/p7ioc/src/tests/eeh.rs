@@ -33,11 +33,17 @@ fn the_detail_tells_who_did_what_and_freezing_again_keeps_it() {
     assert_eq!(pest.a >> 16 & 0xffff, LEFT_BDF.0.into(), "the requester");
     assert_eq!(pest.a >> 56 & 7, 2, "a read by DMA");
     assert_eq!(pest.b, 1 << 63 | 0x1234_5000);
+    assert_eq!(
+        crate::Cause(pest).to_string(),
+        "DMA read by 03:00.0 at 0x12345000: no such DMA window"
+    );
     bench.phb.freeze(PE_LEFT, Freeze::all()).expect("there");
     assert_eq!(bench.phb.pest(PE_LEFT), Ok(pest));
+    assert_ne!(bench.model.latched(), 0);
     bench.phb.thaw(PE_LEFT, Freeze::all()).expect("there");
     assert_eq!(bench.phb.pest(PE_LEFT), Ok(ioda::Pest::default()));
-    assert_eq!(bench.phb.next_event(), None, "nothing stays latched");
+    assert_eq!(bench.model.latched(), 0, "else the next one is not told");
+    assert_eq!(bench.phb.next_event(), None);
     bench.good();
 }
 
@@ -62,6 +68,35 @@ fn errors_that_stop_nothing_are_told_and_cleared() {
     assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
     bench.phb.clear_errors();
     assert_eq!(bench.phb.next_event(), None);
+    bench.good();
+}
+
+#[test]
+fn clearing_errors_clears_the_root_port_s_and_touches_nothing_else() {
+    let root = Bdf::new(0, 0, 0);
+    let mut bench = Bench::started();
+    let space = |bench: &mut Bench| -> Vec<u32> {
+        (0..0x140)
+            .step_by(4)
+            .map(|at| bench.read(root, at))
+            .collect()
+    };
+    let clean = space(&mut bench);
+    bench.model.with_fabric(|fabric| {
+        let port = fabric.device_mut(0);
+        let marked = port.clone().with_config(0x06, 2, 0xf910);
+        *port = marked.with_config(0x1e, 2, 0xf900);
+    });
+    assert_eq!(bench.read(root, 0x04) >> 16 & 0xf900, 0xf900);
+    bench.phb.clear_errors();
+    assert_eq!(bench.read(root, 0x04) >> 16 & 0xf900, 0);
+    assert_eq!(bench.read(root, 0x1c) >> 16 & 0xf900, 0);
+    let now = space(&mut bench);
+    for (index, (now, clean)) in now.into_iter().zip(clean).enumerate() {
+        if index != 1 {
+            assert_eq!(now, clean, "at {:#x}", 4 * index);
+        }
+    }
     bench.good();
 }
 

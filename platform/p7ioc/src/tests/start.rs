@@ -284,6 +284,17 @@ fn a_fence_that_stays_up_is_an_error_and_lesser_resets_do_not_try() {
 }
 
 #[test]
+fn an_empty_slot_is_no_error() {
+    let mut bench = Bench::new();
+    bench.run_hub();
+    bench.model.take_link_down();
+    assert!(bench.run() >= 2000, "PERST, then a second for the link");
+    bench.good();
+    assert_eq!(bench.model.register(0x558), Some(0x7e00_0000_0000_0000));
+    assert_eq!(bench.phb.next_event(), None);
+}
+
+#[test]
 fn a_fenced_bridge_answers_by_the_slow_path() {
     let bench = Bench::started();
     bench.model.fence(1);
