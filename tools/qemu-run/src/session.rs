@@ -205,14 +205,26 @@ impl Session {
         regex: &Regex,
         timeout: Duration,
     ) -> Result<String, WaitError> {
+        let lines = Lines::Any;
+        self.wait(
+            Goal {
+                source,
+                lines,
+                regex,
+            },
+            timeout,
+        )
+    }
+
+    fn wait(&mut self, goal: Goal<'_>, timeout: Duration) -> Result<String, WaitError> {
         let deadline = Instant::now() + timeout;
         let shared = Arc::clone(&self.shared);
         let mut console = shared.lock();
         loop {
             // Asked before looking: output that came before the end is then surely in the text.
             let ended = console.readers == 0;
-            let wanted = || regex.to_string();
-            match self.scan(&console, source, regex) {
+            let wanted = || goal.regex.to_string();
+            match self.scan(&console, goal) {
                 Scan::Match(text) => return Ok(text),
                 Scan::Failed(line) => {
                     return Err(WaitError::Failed {
@@ -264,8 +276,14 @@ impl Session {
     /// [`WaitError`], with the console's last lines.
     pub fn wait_for_stop(&mut self, timeout: Duration) -> Result<String, WaitError> {
         let stop = Regex::new(r"^bulkhead\| STOP \S+\s*$").expect("a constant that the tests use");
+        let goal = Goal {
+            source: Source::Any,
+            // An unfinished line would match with the first letters of the reason.
+            lines: Lines::Finished,
+            regex: &stop,
+        };
         let failures = std::mem::take(&mut self.failures);
-        let line = self.wait_for(&stop, timeout);
+        let line = self.wait(goal, timeout);
         self.failures = failures;
         line.map(|line| line.trim_start_matches(STOP).trim().to_owned())
     }
@@ -337,7 +355,7 @@ impl Session {
     }
 
     /// Looks through the lines after the cursor and moves it past those that no later output can change.
-    fn scan(&mut self, console: &Console, source: Source, regex: &Regex) -> Scan {
+    fn scan(&mut self, console: &Console, goal: Goal<'_>) -> Scan {
         while let Some(rest) = console
             .text
             .get(self.cursor..)
@@ -358,8 +376,9 @@ impl Session {
             let hypervisors = whole.starts_with(HYPERVISOR_PREFIX);
             // A line that could still become one of the hypervisor's is nobody's yet.
             let undecided = end.is_none() && !hypervisors && HYPERVISOR_PREFIX.starts_with(whole);
-            let visible = source == Source::Any || !(hypervisors || undecided);
-            if let Some(found) = regex.find(line).filter(|_| visible) {
+            let visible = (goal.source == Source::Any || !(hypervisors || undecided))
+                && (goal.lines == Lines::Any || end.is_some());
+            if let Some(found) = goal.regex.find(line).filter(|_| visible) {
                 let text = found.as_str().to_owned();
                 // An empty match must not stand still.
                 self.cursor += if found.end() == 0 {
@@ -403,6 +422,21 @@ impl Drop for Session {
     fn drop(&mut self) {
         interrupt::kill(&self.child);
     }
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Goal<'a> {
+    source: Source,
+    lines: Lines,
+    regex: &'a Regex,
+}
+
+/// Whether a line without its end may match: a prompt must, a word that is still being printed must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    Any,
+    Finished,
 }
 
 enum Scan {

@@ -108,6 +108,18 @@ fn a_stop_line_ends_the_wait_with_its_reason() {
 }
 
 #[test]
+fn the_reason_of_a_stop_is_not_read_before_its_line_is_whole() {
+    let mut run = shell("printf 'bulkhead| STOP bad'; sleep 1; echo '-bundle'; exec sleep 60");
+    // So that the unfinished line is surely there when the wait begins.
+    run.session.wait_for(&regex("^bulk"), LONG).expect("comes");
+    run.session.cursor = 0;
+    assert_eq!(
+        run.session.wait_for_stop(LONG).expect("a reason"),
+        "bad-bundle"
+    );
+}
+
+#[test]
 fn a_named_failure_ends_the_wait_unless_the_match_comes_first() {
     let mut run = shell("echo fine; echo 'bulkhead| partition a: os-term: boo'; exec sleep 60");
     run.session.fail_on(regex("os-term: "));
