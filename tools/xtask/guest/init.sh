@@ -181,6 +181,8 @@ esac
 echo
 echo "Linux $(uname -r) in a Bulkhead partition: $(grep -c '^processor' /proc/cpuinfo) CPUs, $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB."
 echo "Leaving this shell ends the partition. BH-READY"
+# Without -f they would ask the first process, which is this script and does not listen.
+echo "alias poweroff='poweroff -f' halt='halt -f' reboot='reboot -f'" > /etc/profile
 # A session of its own with a controlling terminal, so that Ctrl-C reaches what runs in the shell.
 terminal=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
 setsid sh -c "exec sh -l < $terminal > $terminal 2>&1"
