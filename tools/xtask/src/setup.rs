@@ -18,12 +18,15 @@ const QEMU_PACKAGE: &str = "qemu-system-ppc";
 const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 /// A linker, for machines without a rustup toolchain.
 const LINKER_PACKAGE: &str = "binutils-powerpc64-linux-gnu";
+/// Debian 12's newer packages.
+const BACKPORTS: &str = "bookworm-backports";
 const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/bulkhead-backports.list";
 
 /// Makes everything ready: tools, and all guests.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     tools()?;
     components()?;
+    crates(workspace)?;
     guests::provide(workspace, &guests::GUESTS)?;
     ui::note("everything is there");
     Ok(())
@@ -63,6 +66,19 @@ pub(crate) fn components() -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Downloads all crates, so that later commands need no network.
+fn crates(workspace: &Workspace) -> Result<()> {
+    ui::step("downloading crates");
+    let mut host = Command::new("cargo");
+    toolchain::clean_environment(&mut host);
+    process::run(
+        host.current_dir(workspace.root())
+            .args(["fetch", "--locked"]),
+    )?;
+    // Those that the library of the firmware's target is made of.
+    toolchain::Toolchain::find()?.fetch(workspace.root())
 }
 
 /// What a machine lacks.
@@ -149,10 +165,17 @@ impl Missing {
                 "- a linker for PowerPC: a rustup toolchain has one; else lld, or {LINKER_PACKAGE}"
             ));
         }
+        if !guests::is_possible() {
+            lines.push(format!(
+                "- to download Debian's kernels, without which `run` boots the built-in test guest: {}",
+                guests::WANTED
+            ));
+        }
         lines.join("\n")
     }
 
-    fn install(&self, debian: Debian) -> Result<()> {
+    /// The packages of Debian's own archives, and whether its backports' QEMU is wanted too.
+    fn packages(&self) -> Vec<&'static str> {
         let mut packages = Vec::new();
         if self.compiler {
             packages.extend(COMPILER_PACKAGES);
@@ -160,22 +183,35 @@ impl Missing {
         if self.linker {
             packages.push(LINKER_PACKAGE);
         }
-        let apt = Privileged::new(&self.advice())?;
+        packages
+    }
+
+    fn install(&self, debian: Debian) -> Result<()> {
+        let packages = self.packages();
+        let Some(apt) = Privileged::obtain()? else {
+            bail!(
+                "packages are missing, and this user is neither root nor has sudo. Remedy: as root, run\n{}",
+                self.commands(debian, &guests::mirror()).join("\n")
+            );
+        };
         let names: Vec<&str> = packages
             .iter()
             .copied()
             .chain(self.qemu.map(|_| QEMU_PACKAGE))
             .collect();
         ui::step(format!("installing by apt-get: {}", names.join(", ")));
+        self.install_by(&apt, debian, &packages).with_context(|| {
+            format!(
+                "the packages could not be installed: is there a network?\n{}",
+                self.advice()
+            )
+        })
+    }
+
+    fn install_by(&self, apt: &Privileged, debian: Debian, packages: &[&str]) -> Result<()> {
         apt.get(&["update"])?;
         if !packages.is_empty() {
-            let installed = apt.install(&packages, &[]);
-            installed.with_context(|| {
-                format!(
-                    "the compiler could not be installed. Remedy: {}",
-                    toolchain::WANTED
-                )
-            })?;
+            apt.install(packages, &[])?;
         }
         if self.qemu.is_some() {
             let from = match debian {
@@ -185,6 +221,29 @@ impl Missing {
             apt.install(&[QEMU_PACKAGE], &from)?;
         }
         Ok(())
+    }
+
+    /// What [`install`](Self::install) does, for somebody else to type.
+    fn commands(&self, debian: Debian, mirror: &str) -> Vec<String> {
+        let install = "    apt-get install --no-install-recommends";
+        let mut lines = Vec::new();
+        let backports = self.qemu.is_some() && debian == Debian::Bookworm;
+        if backports {
+            lines.push(format!(
+                "    echo 'deb {mirror} {BACKPORTS} main' > {BACKPORTS_LIST}"
+            ));
+        }
+        lines.push("    apt-get update".to_owned());
+        let mut packages = self.packages();
+        if backports {
+            lines.push(format!("{install} -t {BACKPORTS} {QEMU_PACKAGE}"));
+        } else if self.qemu.is_some() {
+            packages.push(QEMU_PACKAGE);
+        }
+        if !packages.is_empty() {
+            lines.push(format!("{install} {}", packages.join(" ")));
+        }
+        lines
     }
 }
 
@@ -200,16 +259,17 @@ struct Privileged {
 }
 
 impl Privileged {
-    fn new(advice: &str) -> Result<Self> {
+    /// Finds a way to be root; `None` when there is none.
+    fn obtain() -> Result<Option<Self>> {
         let root = process::capture(Command::new("id").arg("-u"))? == "0";
         if root {
-            return Ok(Self { sudo: false });
+            return Ok(Some(Self { sudo: false }));
         }
         if process::find("sudo").is_none() {
-            bail!("packages are missing, and this user is neither root nor has sudo.\n{advice}");
+            return Ok(None);
         }
         ui::note("this needs root: sudo may ask for your password");
-        Ok(Self { sudo: true })
+        Ok(Some(Self { sudo: true }))
     }
 
     fn command(&self, program: &str) -> Command {
@@ -239,12 +299,12 @@ impl Privileged {
     /// Makes sure that bookworm-backports is among the package sources; returns apt-get's options to install from it.
     fn backports(&self) -> Result<Vec<String>> {
         let policy = process::capture(Command::new("apt-cache").args(["policy", QEMU_PACKAGE]))?;
-        if !policy.contains("bookworm-backports") {
-            let mirror = guests::mirror()?;
+        if !policy.contains(BACKPORTS) {
+            let mirror = guests::mirror();
             ui::note(format!(
-                "adding the package source bookworm-backports in {BACKPORTS_LIST}"
+                "adding the package source {BACKPORTS} in {BACKPORTS_LIST}"
             ));
-            let line = format!("deb {mirror} bookworm-backports main\n");
+            let line = format!("deb {mirror} {BACKPORTS} main\n");
             let draft =
                 std::env::temp_dir().join(format!("bulkhead-backports.{}", std::process::id()));
             std::fs::write(&draft, line)?;
@@ -258,7 +318,7 @@ impl Privileged {
             copied?;
             self.get(&["update"])?;
         }
-        Ok(["-t", "bookworm-backports"].map(str::to_owned).to_vec())
+        Ok(["-t", BACKPORTS].map(str::to_owned).to_vec())
     }
 }
 
@@ -289,6 +349,32 @@ mod tests {
         assert_eq!(qemu_version("something else"), None);
         assert!(qemu_version("QEMU emulator version 9.2.0") < Some(MIN_QEMU));
         assert!(qemu_version("QEMU emulator version 11.0.0") >= Some(MIN_QEMU));
+    }
+
+    #[test]
+    fn who_has_no_sudo_is_told_what_root_must_type() {
+        let all = Missing {
+            qemu: Some(None),
+            compiler: true,
+            linker: false,
+        };
+        assert_eq!(
+            all.commands(Debian::Bookworm, "http://m.example/debian"),
+            [
+                "    echo 'deb http://m.example/debian bookworm-backports main' > \
+                 /etc/apt/sources.list.d/bulkhead-backports.list",
+                "    apt-get update",
+                "    apt-get install --no-install-recommends -t bookworm-backports qemu-system-ppc",
+                "    apt-get install --no-install-recommends rustc-web cargo-web rust-web-src",
+            ]
+        );
+        assert_eq!(
+            all.commands(Debian::Later, "http://m.example/debian"),
+            [
+                "    apt-get update",
+                "    apt-get install --no-install-recommends rustc-web cargo-web rust-web-src qemu-system-ppc",
+            ]
+        );
     }
 
     #[test]

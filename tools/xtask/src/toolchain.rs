@@ -109,6 +109,18 @@ impl Toolchain {
         command
     }
 
+    /// Downloads the crates that this compiler's own library needs, and the firmware.
+    pub(crate) fn fetch(&self, root: &Path) -> Result<()> {
+        let mut command = Command::new(self.bin.join("cargo"));
+        clean_environment(&mut command);
+        command
+            .current_dir(root)
+            .args(["fetch", "--locked", "-Zbuild-std=core,alloc"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTC", self.bin.join("rustc"));
+        process::run(&mut command)
+    }
+
     /// Tells whether clippy is beside this compiler.
     pub(crate) fn has_clippy(&self) -> bool {
         ["cargo-clippy", "clippy-driver"]

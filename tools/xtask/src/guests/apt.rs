@@ -14,7 +14,14 @@ const SUITE: &str = "bookworm";
 /// Its newer kernels.
 const BACKPORTS: &str = "bookworm-backports";
 const ARCHITECTURE: &str = "ppc64el";
+/// A package that every list of the release has.
+const PROBE: &str = "busybox-static";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// What this needs on any system, by the names of its packages.
+pub(crate) const WANTED: &str =
+    "the packages `apt`, `dpkg` and `debian-archive-keyring` (Fedora: `debian-keyring`)";
+/// Where Debian is when the system has no Debian mirror of its own.
+const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 /// Overrides the mirror that the system uses.
 pub(crate) const MIRROR_VARIABLE: &str = "BULKHEAD_DEBIAN_MIRROR";
 
@@ -35,12 +42,15 @@ pub(crate) struct Package {
 }
 
 impl Apt {
-    /// Sets up below `folder` and fetches the package lists.
+    /// Sets up below `folder` and fetches the package lists; without a network those of an earlier run serve.
     pub(crate) fn update(folder: &Path) -> Result<Self> {
+        if !is_possible() {
+            bail!("Debian's kernels cannot be downloaded. Remedy: install {WANTED}");
+        }
         for part in ["lists/partial", "cache/archives/partial", "state", "debs"] {
             std::fs::create_dir_all(folder.join(part))?;
         }
-        let mirror = mirror()?;
+        let mirror = mirror();
         let source = |suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
         std::fs::write(
             folder.join("sources.list"),
@@ -62,8 +72,19 @@ impl Apt {
         let bar = ui::spinner("apt-get update");
         let updated = process::capture(&mut update);
         bar.finish_and_clear();
-        updated.context("Debian's package lists could not be fetched")?;
-        Ok(apt)
+        match updated {
+            // Also after a failed update apt-cache knows what the lists of an earlier one have.
+            Err(_) if !apt.versions(PROBE).unwrap_or_default().is_empty() => {
+                ui::note("they cannot be fetched now: using those of an earlier run");
+                Ok(apt)
+            }
+            updated => updated.map(|_| apt).with_context(|| {
+                format!(
+                    "Debian's package lists could not be fetched.\n\
+                     Remedy: connect this machine to the network, or set {MIRROR_VARIABLE} to a mirror that it reaches"
+                )
+            }),
+        }
     }
 
     /// Returns all known versions of `name`.
@@ -88,10 +109,10 @@ impl Apt {
             return Ok(file);
         }
         ui::step(format!(
-            "downloading {} {} ({} MB)",
+            "downloading {} {} ({})",
             package.name,
             package.version,
-            package.bytes / 1_000_000
+            indicatif::BinaryBytes(package.bytes)
         ));
         let mut download = self.command("apt-get");
         download.args([
@@ -147,10 +168,19 @@ fn configuration_text(folder: &Path) -> String {
     )
 }
 
-/// The Debian mirror that this system itself installs from.
-pub(crate) fn mirror() -> Result<String> {
+/// Tells whether the programs and keys are there.
+pub(crate) fn is_possible() -> bool {
+    let programs = ["apt-get", "apt-cache", "dpkg"];
+    programs
+        .iter()
+        .all(|program| process::find(program).is_some())
+        && Path::new(KEYRING).exists()
+}
+
+/// The Debian mirror that this system itself installs from, if it does.
+pub(crate) fn mirror() -> String {
     if let Ok(mirror) = std::env::var(MIRROR_VARIABLE) {
-        return Ok(mirror);
+        return mirror;
     }
     let mut command = Command::new("apt-get");
     command.args([
@@ -159,11 +189,8 @@ pub(crate) fn mirror() -> Result<String> {
         "$(RELEASE) $(COMPONENT) $(REPO_URI)",
         "Identifier: Packages",
     ]);
-    let targets = process::capture(&mut command)
-        .context("`apt-get` is needed to download Debian's kernels")?;
-    mirror_among(&targets).with_context(|| {
-        format!("no Debian mirror is among this system's package sources. Remedy: set {MIRROR_VARIABLE} to one's address")
-    })
+    let targets = process::capture(&mut command).unwrap_or_default();
+    mirror_among(&targets).unwrap_or_else(|| DEFAULT_MIRROR.to_owned())
 }
 
 fn mirror_among(targets: &str) -> Option<String> {

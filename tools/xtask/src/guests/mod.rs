@@ -17,8 +17,8 @@ mod apt;
 mod cpio;
 mod modules;
 
-pub(crate) use apt::mirror;
 use apt::{Apt, Package};
+pub(crate) use apt::{WANTED, is_possible, mirror};
 
 /// The first process of every guest.
 const INIT: &str = include_str!("../../guest/init.sh");
@@ -100,7 +100,10 @@ pub(crate) fn provide(workspace: &Workspace, guests: &[Guest]) -> Result<()> {
         let folder = guest.folder(workspace);
         if !initramfs_is_current(&folder) {
             ui::step(format!("making the initramfs of {}", guest.name));
-            make_initramfs(&folder, &busybox)?;
+            let bar = ui::spinner("packing");
+            let made = make_initramfs(&folder, &busybox);
+            bar.finish_and_clear();
+            made?;
         }
     }
     Ok(())
@@ -185,7 +188,10 @@ fn unpack(package: &Path, beside: &Path) -> Result<PathBuf> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    process::run(Command::new("dpkg").arg("-x").arg(package).arg(&folder))?;
+    let bar = ui::spinner("dpkg -x");
+    let unpacked = process::capture(Command::new("dpkg").arg("-x").arg(package).arg(&folder));
+    bar.finish_and_clear();
+    unpacked?;
     Ok(folder)
 }
 
