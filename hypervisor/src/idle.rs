@@ -66,6 +66,9 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
         sleep(thread, Guest::InHcall);
     };
     vcpu.ceded.store(false, SeqCst);
+    // A hypervisor decrementer that runs out while the thread sleeps is discarded (QEMU's
+    // `helper_pminsn` cites the architecture for it), and with it all ticks to come.
+    arm_tick();
     // The kick has done its work; left standing, it would reach the guest as a spurious interrupt.
     if thread.kicked.swap(false, SeqCst) {
         restore_mfrr(thread);

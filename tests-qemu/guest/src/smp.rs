@@ -23,6 +23,8 @@ pub(crate) enum Order {
     Cede = 3,
     /// H_REGISTER_VPA for itself; the order's argument is the area, 0 to deregister.
     RegisterVpa = 5,
+    /// H_CEDE until the decrementer ends it, then a second without an hcall, MSR\[EE\] off.
+    CedeThenSpin = 6,
     /// H_CEDE for ever, each time woken by an IPI that is then taken and ended.
     CedeForEver = 4,
 }
@@ -158,6 +160,15 @@ pub(crate) extern "C" fn secondary_main() -> ! {
             take(mailbox, || {
                 let _ = hcall(token::H_CEDE, []);
             });
+        } else if order == Order::CedeThenSpin as u64 {
+            let (_, trap) = trap::expecting(|| {
+                cpu::set_dec(30 * TICKS_PER_MS);
+                let _ = hcall(token::H_CEDE, []);
+                cpu::set_ee(0);
+                cpu::spin(1000 * TICKS_PER_MS);
+            });
+            mailbox.result[0].store(trap.vector, SeqCst);
+            mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::RegisterVpa as u64 {
             let (area, server) = (mailbox.argument.load(SeqCst), mailbox.server.load(SeqCst));
             let function = if area == 0 {

@@ -14,7 +14,7 @@ cases!("smp":
     ipi_crosses_over,
     ipi_wakes_a_ceded_processor,
     prod_wakes_a_ceded_processor;
-    beyond_qemu: dispatch_count_of_a_ceded_processor_is_odd,
+    beyond_qemu: sys_reset_reaches_a_processor_that_slept_and_spins, dispatch_count_of_a_ceded_processor_is_odd,
 );
 
 fn two(platform: &Platform) -> Outcome {
@@ -137,6 +137,24 @@ fn prod_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
     };
     ceded(platform, prod)?;
     same("vector", smp::result(1)[0], 0)
+}
+
+fn sys_reset_reaches_a_processor_that_slept_and_spins(platform: &Platform) -> Outcome {
+    two(platform)?;
+    // Nothing but the hypervisor's own tick gets it out: it must not have lost that in its sleep.
+    smp::start(platform, 1)?;
+    let before = smp::give(1, Order::CedeThenSpin);
+    cpu::spin(200 * TICKS_PER_MS);
+    let reset = ok(
+        "H_SIGNAL_SYS_RESET",
+        hcall(token::H_SIGNAL_SYS_RESET, [u64::from(platform.servers[1])]),
+    );
+    let done = smp::wait(1, before, "the processor is back within 5 s");
+    let vector = smp::result(1)[0];
+    smp::stop(platform, 1)?;
+    reset?;
+    done?;
+    same("vector", vector, 0x100)
 }
 
 fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
