@@ -2,7 +2,8 @@
 //!
 //! Source of the list: Power ISA 2.07 Book III-S and `hv-mode` practice: everything that a
 //! partition can read or write and that a thread has only once. Transactional memory's are not there:
-//! no partition has the facility (HFSCR), so none has a value in them.
+//! no partition has the facility (HFSCR), so none has a value in them. The time base itself is the
+//! machine's: no partition has an offset of its own yet.
 #![expect(unsafe_code, reason = "special registers of the guest")]
 
 use crate::slb::Slb;
@@ -150,6 +151,14 @@ sprs! {
     ciabr = CIABR;
     /// Directed privileged doorbells pending.
     dpdes = DPDES;
+    /// Processor utilisation: time that the partition had the thread.
+    purr = PURR;
+    /// The same, scaled by the clock.
+    spurr = SPURR;
+    /// Virtual time base: as the time base, while the partition runs.
+    vtb = VTB;
+    /// Instructions completed.
+    ic = IC;
     /// Performance monitor control 2.
     mmcr2 = MMCR2;
     /// Performance monitor control A.
