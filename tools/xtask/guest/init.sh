@@ -181,8 +181,16 @@ esac
 echo
 echo "Linux $(uname -r) in a Bulkhead partition: $(grep -c '^processor' /proc/cpuinfo) CPUs, $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB."
 echo "Leaving this shell ends the partition. BH-READY"
-# Without -f they would ask the first process, which is this script and does not listen.
-echo "alias poweroff='poweroff -f' halt='halt -f' reboot='reboot -f'" > /etc/profile
+# Without -f they would ask the first process, which is this script and does not listen. Debian's busybox has no lspci.
+cat > /etc/profile << 'END'
+alias poweroff='poweroff -f' halt='halt -f' reboot='reboot -f'
+lspci() {
+    for device in /sys/bus/pci/devices/*; do
+        driver=$(readlink "$device/driver")
+        echo "${device##*/} class $(cut -c 3- "$device/class") id $(cut -c 3- "$device/vendor"):$(cut -c 3- "$device/device") ${driver##*/}"
+    done
+}
+END
 # A session of its own with a controlling terminal, so that Ctrl-C reaches what runs in the shell.
 terminal=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
 setsid sh -c "exec sh -l < $terminal > $terminal 2>&1"
