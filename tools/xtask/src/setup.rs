@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::toolchain;
 use crate::workspace::Workspace;
@@ -200,9 +200,9 @@ impl Missing {
             .chain(self.qemu.map(|_| QEMU_PACKAGE))
             .collect();
         ui::step(format!("installing by apt-get: {}", names.join(", ")));
-        self.install_by(&apt, debian, &packages).with_context(|| {
-            format!(
-                "the packages could not be installed: is there a network?\n{}",
+        self.install_by(&apt, debian, &packages).map_err(|error| {
+            anyhow!(
+                "the packages could not be installed: {error:#}. Is there a network?\n{}",
                 self.advice()
             )
         })

@@ -78,12 +78,11 @@ impl Apt {
                 ui::note("they cannot be fetched now: using those of an earlier run");
                 Ok(apt)
             }
-            updated => updated.map(|_| apt).with_context(|| {
-                format!(
-                    "Debian's package lists could not be fetched.\n\
-                     Remedy: connect this machine to the network, or set {MIRROR_VARIABLE} to a mirror that it reaches"
-                )
-            }),
+            Err(error) => bail!(
+                "Debian's package lists could not be fetched: {error:#}\n\
+                 Remedy: connect this machine to the network, or set {MIRROR_VARIABLE} to a mirror that it reaches"
+            ),
+            Ok(_) => Ok(apt),
         }
     }
 
