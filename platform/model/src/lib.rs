@@ -21,9 +21,11 @@ mod fabric;
 mod memory;
 mod p7ioc;
 mod phb3;
+mod refusal;
 
 pub use device::Device;
 pub use fabric::Fabric;
 pub use memory::SharedMemory;
-pub use p7ioc::{P7ioc, P7iocBlock, P7iocDelivery, P7iocFault, P7iocRegs};
-pub use phb3::{Delivery, DmaFault, Kind, Phb3};
+pub use p7ioc::{P7ioc, P7iocBlock, P7iocRegs};
+pub use phb3::{Kind, Phb3};
+pub use refusal::{Delivery, Refusal};

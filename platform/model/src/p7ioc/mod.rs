@@ -11,7 +11,7 @@ mod requests;
 mod tables;
 
 use crate::memory::Memory;
-use crate::{Fabric, SharedMemory};
+use crate::{Delivery, Fabric, Refusal, SharedMemory};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -19,7 +19,6 @@ use alloc::vec::Vec;
 use ioda::{PeNumber, Rid};
 use spin::Mutex;
 
-pub use requests::P7iocFault;
 use tables::Tables;
 
 /// IBM bit `n` of a doubleword.
@@ -53,17 +52,6 @@ pub struct P7iocRegs {
     block: P7iocBlock,
 }
 
-/// An interrupt presented to a processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct P7iocDelivery {
-    /// The machine's number of the source.
-    pub irq: u32,
-    /// PIR of the thread.
-    pub server: u32,
-    /// Its priority, a multiple of 8.
-    pub priority: u8,
-}
-
 struct State {
     index: u8,
     hub: BTreeMap<u32, u64>,
@@ -82,7 +70,7 @@ struct State {
     link: Link,
     fences: u32,
     fir: u64,
-    deliveries: Vec<P7iocDelivery>,
+    deliveries: Vec<Delivery>,
     complaints: Vec<String>,
 }
 
@@ -159,7 +147,7 @@ impl P7ioc {
 
     /// The interrupts presented since the last call.
     #[must_use]
-    pub fn deliveries(&self) -> Vec<P7iocDelivery> {
+    pub fn deliveries(&self) -> Vec<Delivery> {
         core::mem::take(&mut self.state.lock().deliveries)
     }
 
@@ -202,40 +190,48 @@ impl P7ioc {
     /// Function `index` reads at PCI address `address`. Gives the real address that it reaches.
     ///
     /// # Errors
-    /// [`P7iocFault`].
-    pub fn dma_read(&self, index: usize, address: u64) -> Result<u64, P7iocFault> {
+    /// [`Refusal`].
+    pub fn dma_read(&self, index: usize, address: u64) -> Result<u64, Refusal> {
         self.request(index, |state, rid| state.dma(rid, address, 1))
     }
 
     /// Function `index` writes at PCI address `address`. Gives the real address that it reaches.
     ///
     /// # Errors
-    /// [`P7iocFault`].
-    pub fn dma_write(&self, index: usize, address: u64) -> Result<u64, P7iocFault> {
+    /// [`Refusal`].
+    pub fn dma_write(&self, index: usize, address: u64) -> Result<u64, Refusal> {
         self.request(index, |state, rid| state.dma(rid, address, 2))
     }
 
     /// Function `index` sends the message `data` to `address`.
     ///
     /// # Errors
-    /// [`P7iocFault`].
-    pub fn message(&self, index: usize, address: u64, data: u32) -> Result<(), P7iocFault> {
+    /// [`Refusal`].
+    pub fn message(&self, index: usize, address: u64, data: u32) -> Result<(), Refusal> {
         self.request(index, |state, rid| state.message(rid, address, data))
     }
 
     /// Something sends the message `data` to `address` under any requester id.
     ///
     /// # Errors
-    /// [`P7iocFault`].
-    pub fn forged_message(&self, rid: Rid, address: u64, data: u32) -> Result<(), P7iocFault> {
+    /// [`Refusal`].
+    pub fn forged_message(&self, rid: Rid, address: u64, data: u32) -> Result<(), Refusal> {
         self.state.lock().message(rid, address, data)
+    }
+
+    /// Something reads at `address` under any requester id.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn forged_read(&self, rid: Rid, address: u64) -> Result<u64, Refusal> {
+        self.state.lock().dma(rid, address, 1)
     }
 
     /// Something writes at `address` under any requester id.
     ///
     /// # Errors
-    /// [`P7iocFault`].
-    pub fn forged_write(&self, rid: Rid, address: u64) -> Result<u64, P7iocFault> {
+    /// [`Refusal`].
+    pub fn forged_write(&self, rid: Rid, address: u64) -> Result<u64, Refusal> {
         self.state.lock().dma(rid, address, 2)
     }
 
@@ -260,8 +256,13 @@ impl P7ioc {
         self.state.lock().fir
     }
 
+    /// The bridge shuts itself off.
+    pub fn fence(&self) {
+        self.fence_for(1);
+    }
+
     /// The bridge shuts itself off, and takes `tries` resets by the hub to come back.
-    pub fn fence(&self, tries: u32) {
+    pub fn fence_for(&self, tries: u32) {
         self.state.lock().set_fence(tries);
     }
 
@@ -292,11 +293,11 @@ impl P7ioc {
     fn request<T>(
         &self,
         index: usize,
-        act: impl FnOnce(&mut State, Rid) -> Result<T, P7iocFault>,
-    ) -> Result<T, P7iocFault> {
+        act: impl FnOnce(&mut State, Rid) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut state = self.state.lock();
         if !state.fabric.masters(index) {
-            return Err(P7iocFault::NotMaster);
+            return Err(Refusal::NotMaster);
         }
         let rid = state.fabric.bdf(index);
         act(&mut state, rid)

@@ -1,36 +1,10 @@
 //! What comes through the bridge: MMIO, DMA, messages, interrupts.
 
 use super::tables::{IODT, LXIVT, M32DT, M64BT, M64DT, MVT, MXIVT, Match, PESTA, PESTB, TVT};
-use super::{P7ioc, P7iocDelivery, State, bit, field};
+use super::{P7ioc, State, bit, field};
+use crate::{Delivery, Refusal};
 use alloc::format;
 use ioda::{MmioIo, Rid};
-
-/// Why the bridge, or what is before it, refused a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum P7iocFault {
-    /// The function or a bridge above it may not master the bus.
-    NotMaster,
-    /// The bridge is fenced, held in reset, or the hub dead.
-    Off,
-    /// The address is in no open window.
-    NoWindow,
-    /// The window is for other requesters.
-    ForeignWindow,
-    /// The endpoint is stopped.
-    Frozen,
-    /// The address is beyond the window.
-    Bounds,
-    /// The entry does not permit it.
-    Permission,
-    /// The message names no valid entry.
-    NoEntry,
-    /// The entry is for other requesters.
-    ForeignEntry,
-    /// There is no such message interrupt.
-    NoMessage,
-    /// The interrupt belongs to another endpoint.
-    ForeignMessage,
-}
 
 /// A place in an MMIO window.
 pub(super) struct Place {
@@ -44,14 +18,9 @@ impl State {
     }
 
     /// One access; `permission` is 1 to read, 2 to write.
-    pub(super) fn dma(
-        &mut self,
-        rid: Rid,
-        address: u64,
-        permission: u64,
-    ) -> Result<u64, P7iocFault> {
+    pub(super) fn dma(&mut self, rid: Rid, address: u64, permission: u64) -> Result<u64, Refusal> {
         if self.is_off() {
-            return Err(P7iocFault::Off);
+            return Err(Refusal::Off);
         }
         let cause = if permission == 1 { 2 << 56 } else { 0 } | u64::from(rid.0) << 16;
         let sorted = self.tables.endpoint(rid);
@@ -59,13 +28,13 @@ impl State {
         let index = (address >> 28) as usize;
         if address >> 32 != 0 {
             self.freeze(sorted, cause | bit(17), address);
-            return Err(P7iocFault::NoWindow);
+            return Err(Refusal::NoWindow);
         }
         let [first, second] = self.tables.word2(TVT, index);
         let size = field(first, 51, 55);
         if size == 0 || field(second, 19, 23) == 0 {
             self.freeze(sorted, cause | bit(17), address);
-            return Err(P7iocFault::NoWindow);
+            return Err(Refusal::NoWindow);
         }
         let filter = Match {
             bus_valid: field(first, 48, 50),
@@ -75,21 +44,21 @@ impl State {
         };
         if !filter.takes(rid) {
             self.freeze(sorted, cause | bit(17), address);
-            return Err(P7iocFault::ForeignWindow);
+            return Err(Refusal::ForeignWindow);
         }
         let pe = field(second, 57, 63) as u16;
         if self.tables.is_stopped(PESTB, pe) {
-            return Err(P7iocFault::Frozen);
+            return Err(Refusal::Frozen);
         }
         let offset = address & 0x0fff_ffff;
         let result = if offset >> (size + 26) != 0 {
-            Err(P7iocFault::Bounds)
+            Err(Refusal::Bounds)
         } else {
             self.translate(field(first, 0, 47) << 12, offset, permission)
         };
         if let Err(fault) = result {
             let detail = match fault {
-                P7iocFault::Permission => bit(19),
+                Refusal::Permission => bit(19),
                 _ => bit(18),
             };
             self.freeze(pe, cause | detail, address);
@@ -97,12 +66,12 @@ impl State {
         result
     }
 
-    fn translate(&mut self, table: u64, offset: u64, permission: u64) -> Result<u64, P7iocFault> {
+    fn translate(&mut self, table: u64, offset: u64, permission: u64) -> Result<u64, Refusal> {
         let real = table + 8 * (offset >> 12);
         let pair = match self.tce_cache.get(&(real & !0xf)) {
             Some(pair) => *pair,
             None => {
-                let load = |at| self.memory.load(at, 8).ok_or(P7iocFault::NoWindow);
+                let load = |at| self.memory.load(at, 8).ok_or(Refusal::NoWindow);
                 let pair = [load(real & !0xf)?, load(real | 8)?];
                 self.tce_cache.insert(real & !0xf, pair);
                 pair
@@ -110,12 +79,12 @@ impl State {
         };
         let tce = pair[(real >> 3 & 1) as usize];
         if tce & permission == 0 {
-            return Err(P7iocFault::Permission);
+            return Err(Refusal::Permission);
         }
         Ok(tce & !0xfff | offset & 0xfff)
     }
 
-    pub(super) fn message(&mut self, rid: Rid, address: u64, data: u32) -> Result<(), P7iocFault> {
+    pub(super) fn message(&mut self, rid: Rid, address: u64, data: u32) -> Result<(), Refusal> {
         let config = self.reg(0x160);
         let entry = if address >> 16 == 0xffff && config & bit(8) != 0 {
             address >> 4 & 0xfff
@@ -125,7 +94,7 @@ impl State {
             return self.dma(rid, address, 2).map(|_| ());
         };
         if self.is_off() {
-            return Err(P7iocFault::Off);
+            return Err(Refusal::Off);
         }
         let cause = 1 << 56 | u64::from(rid.0) << 16 | u64::from(data & 0xffff);
         let sorted = self.tables.endpoint(rid);
@@ -141,9 +110,9 @@ impl State {
             function: (mve & bit(60) != 0).then(|| field(mve, 61, 63)),
         };
         let early = if mve & bit(0) == 0 {
-            Some(P7iocFault::NoEntry)
+            Some(Refusal::NoEntry)
         } else if !filter.takes(rid) {
-            Some(P7iocFault::ForeignEntry)
+            Some(Refusal::ForeignEntry)
         } else {
             None
         };
@@ -153,18 +122,18 @@ impl State {
         }
         let pe = field(mve, 41, 47) as u16;
         if self.tables.is_stopped(PESTB, pe) {
-            return Err(P7iocFault::Frozen);
+            return Err(Refusal::Frozen);
         }
         let route = if data < 256 {
             Ok(self.tables.word(MXIVT, data as usize))
         } else {
-            Err(P7iocFault::NoMessage)
+            Err(Refusal::NoMessage)
         };
         let result = route.and_then(|route| {
             if field(route, 41, 47) == u64::from(pe) {
                 Ok(route)
             } else {
-                Err(P7iocFault::ForeignMessage)
+                Err(Refusal::ForeignMessage)
             }
         });
         match result {
@@ -201,7 +170,7 @@ impl State {
         }
         let linked = server << 3 | priority >> 5;
         let irq = (u64::from(P7ioc::BUID_EXT) << 9 | buid) << 4 | u64::from(level & 0xf);
-        self.deliveries.push(P7iocDelivery {
+        self.deliveries.push(Delivery {
             irq: irq as u32,
             server: (linked >> 2) as u32,
             priority: ((priority & 0x1f) << 3) as u8,

@@ -5,15 +5,13 @@ mod registers;
 mod requests;
 
 use crate::memory::Memory;
-use crate::{Fabric, SharedMemory};
+use crate::{Delivery, Fabric, Refusal, SharedMemory};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ioda::{PeNumber, Rid};
 use spin::Mutex;
-
-pub use requests::DmaFault;
 
 /// IBM bit `n` of a doubleword.
 const fn bit(n: u32) -> u64 {
@@ -35,17 +33,6 @@ pub enum Kind {
     Chip,
     /// QEMU's `powernv8`: none of that.
     Emulator,
-}
-
-/// An interrupt presented to a processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The machine's number of the source.
-    pub irq: u32,
-    /// PIR of the thread.
-    pub server: u32,
-    /// Its priority.
-    pub priority: u8,
 }
 
 /// An entry of the interrupt vector table, as the bridge has cached it.
@@ -197,40 +184,48 @@ impl Phb3 {
     /// Function `index` reads (4 bytes, say) at PCI address `address`. Gives the real address that it reaches.
     ///
     /// # Errors
-    /// [`DmaFault`].
-    pub fn dma_read(&self, index: usize, address: u64) -> Result<u64, DmaFault> {
+    /// [`Refusal`].
+    pub fn dma_read(&self, index: usize, address: u64) -> Result<u64, Refusal> {
         self.request(index, |state, rid| state.dma(rid, address, 1))
     }
 
     /// Function `index` writes at PCI address `address`. Gives the real address that it reaches.
     ///
     /// # Errors
-    /// [`DmaFault`].
-    pub fn dma_write(&self, index: usize, address: u64) -> Result<u64, DmaFault> {
+    /// [`Refusal`].
+    pub fn dma_write(&self, index: usize, address: u64) -> Result<u64, Refusal> {
         self.request(index, |state, rid| state.dma(rid, address, 2))
     }
 
     /// Function `index` sends the message `data` to `address`.
     ///
     /// # Errors
-    /// [`DmaFault`].
-    pub fn message(&self, index: usize, address: u64, data: u32) -> Result<(), DmaFault> {
+    /// [`Refusal`].
+    pub fn message(&self, index: usize, address: u64, data: u32) -> Result<(), Refusal> {
         self.request(index, |state, rid| state.message(rid, address, data))
     }
 
     /// Something sends the message `data` to `address` under any requester id.
     ///
     /// # Errors
-    /// [`DmaFault`].
-    pub fn forged_message(&self, rid: Rid, address: u64, data: u32) -> Result<(), DmaFault> {
+    /// [`Refusal`].
+    pub fn forged_message(&self, rid: Rid, address: u64, data: u32) -> Result<(), Refusal> {
         self.state.lock().message(rid, address, data)
+    }
+
+    /// Something reads at `address` under any requester id.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn forged_read(&self, rid: Rid, address: u64) -> Result<u64, Refusal> {
+        self.state.lock().dma(rid, address, 1)
     }
 
     /// Something writes at `address` under any requester id.
     ///
     /// # Errors
-    /// [`DmaFault`].
-    pub fn forged_write(&self, rid: Rid, address: u64) -> Result<u64, DmaFault> {
+    /// [`Refusal`].
+    pub fn forged_write(&self, rid: Rid, address: u64) -> Result<u64, Refusal> {
         self.state.lock().dma(rid, address, 2)
     }
 
@@ -251,14 +246,20 @@ impl Phb3 {
             alloc::vec![Ambush::Evict(msi), Ambush::Message(rid, address, data)];
     }
 
-    /// Endpoint `pe` errs: it is frozen, and so is every endpoint that its row names.
-    pub fn error_message(&self, pe: PeNumber) {
-        self.state.lock().error_message(pe.0);
+    /// Requester `rid` sends an error: its endpoint is frozen, and every endpoint that its row names.
+    pub fn error_message(&self, rid: Rid) {
+        self.state.lock().error_message(rid);
     }
 
-    /// An error is latched that stops nothing.
-    pub fn latch_error(&self) {
-        self.state.lock().fir |= 2;
+    /// Error bits are latched.
+    pub fn latch_errors(&self, fir: u64) {
+        self.state.lock().fir |= fir;
+    }
+
+    /// The error bits that are latched.
+    #[must_use]
+    pub fn latched(&self) -> u64 {
+        self.state.lock().fir
     }
 
     /// The bridge shuts itself off.
@@ -275,11 +276,11 @@ impl Phb3 {
     fn request<T>(
         &self,
         index: usize,
-        act: impl FnOnce(&mut State, Rid) -> Result<T, DmaFault>,
-    ) -> Result<T, DmaFault> {
+        act: impl FnOnce(&mut State, Rid) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut state = self.state.lock();
         if !state.fabric.masters(index) {
-            return Err(DmaFault::NotMaster);
+            return Err(Refusal::NotMaster);
         }
         let rid = state.fabric.bdf(index);
         act(&mut state, rid)
@@ -325,7 +326,8 @@ impl State {
         }
     }
 
-    fn error_message(&mut self, pe: u16) {
+    fn error_message(&mut self, rid: Rid) {
+        let Ok(pe) = self.endpoint(rid) else { return };
         let Some(peltv) = self.table(0x188) else {
             return;
         };

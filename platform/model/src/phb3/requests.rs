@@ -1,50 +1,28 @@
 //! What comes through the bridge: MMIO, DMA, messages, interrupts.
 
-use super::{Ambush, CachedIve, Delivery, MASKED, MSIS, PES, State, bit, field};
+use super::{Ambush, CachedIve, MASKED, MSIS, PES, State, bit, field};
+use crate::{Delivery, Refusal};
 use alloc::format;
 use ioda::Rid;
 
-/// Why the bridge, or what is before it, refused a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DmaFault {
-    /// The function or a bridge above it may not master the bus.
-    NotMaster,
-    /// The bridge is fenced or held in reset.
-    Off,
-    /// The requester has no valid endpoint.
-    NoEndpoint,
-    /// The endpoint is stopped.
-    Frozen,
-    /// The address is in no window of the endpoint.
-    NoWindow,
-    /// The address is beyond the window's table.
-    Bounds,
-    /// The entry does not permit it.
-    Permission,
-    /// There is no such message interrupt.
-    NoMessage,
-    /// The interrupt belongs to another endpoint.
-    ForeignMessage,
-}
-
 impl State {
     /// The endpoint of `rid`, from the cache if it is there.
-    fn endpoint(&mut self, rid: Rid) -> Result<u16, DmaFault> {
+    pub(super) fn endpoint(&mut self, rid: Rid) -> Result<u16, Refusal> {
         if self.is_fenced() || self.is_held() {
-            return Err(DmaFault::Off);
+            return Err(Refusal::Off);
         }
         if let Some(pe) = self.rtt_cache.get(&rid.0) {
             return Ok(*pe);
         }
-        let rtt = self.table(0x168).ok_or(DmaFault::NoEndpoint)?;
+        let rtt = self.table(0x168).ok_or(Refusal::NoEndpoint)?;
         let entry = self
             .memory
             .load(rtt + 2 * u64::from(rid.0), 2)
-            .ok_or(DmaFault::NoEndpoint)?;
+            .ok_or(Refusal::NoEndpoint)?;
         let pe = entry as u16;
         if usize::from(pe) >= PES {
             self.complain(format!("RTE of {rid} is invalid: {pe:#x}"));
-            return Err(DmaFault::NoEndpoint);
+            return Err(Refusal::NoEndpoint);
         }
         self.rtt_cache.insert(rid.0, pe);
         Ok(pe)
@@ -55,10 +33,10 @@ impl State {
     }
 
     /// One access; `permission` is 1 to read, 2 to write.
-    pub(super) fn dma(&mut self, rid: Rid, address: u64, permission: u64) -> Result<u64, DmaFault> {
+    pub(super) fn dma(&mut self, rid: Rid, address: u64, permission: u64) -> Result<u64, Refusal> {
         let pe = self.endpoint(rid)?;
         if self.is_stopped(pe) {
-            return Err(DmaFault::Frozen);
+            return Err(Refusal::Frozen);
         }
         let result = self.translate(pe, address, permission);
         if result.is_err() {
@@ -67,20 +45,20 @@ impl State {
         result
     }
 
-    fn translate(&mut self, pe: u16, address: u64, permission: u64) -> Result<u64, DmaFault> {
+    fn translate(&mut self, pe: u16, address: u64, permission: u64) -> Result<u64, Refusal> {
         if address >> 60 != 0 {
-            return Err(DmaFault::NoWindow);
+            return Err(Refusal::NoWindow);
         }
         let tve = self.on_chip.tvt[usize::from(pe) * 2 + (address >> 59 & 1) as usize];
         let size = field(tve, 59, 63);
         if tve == 0 || size == 0 {
-            return Err(DmaFault::NoWindow);
+            return Err(Refusal::NoWindow);
         }
         let shift = size + 11;
         let entries = 1u64 << (field(tve, 51, 55) + 11 - 3);
         let page = (address & (bit(4) - 1)) >> shift;
         if page >= entries {
-            return Err(DmaFault::Bounds);
+            return Err(Refusal::Bounds);
         }
         let key = (pe, address >> shift << shift);
         let tce = match self.tce_cache.get(&key) {
@@ -90,19 +68,19 @@ impl State {
                 let tce = self
                     .memory
                     .load(table + 8 * page, 8)
-                    .ok_or(DmaFault::NoWindow)?;
+                    .ok_or(Refusal::NoWindow)?;
                 self.tce_cache.insert(key, tce);
                 tce
             }
         };
         if tce & permission == 0 {
-            return Err(DmaFault::Permission);
+            return Err(Refusal::Permission);
         }
         let offset = address & ((1 << shift) - 1);
         Ok(tce >> shift << shift | offset)
     }
 
-    pub(super) fn message(&mut self, rid: Rid, address: u64, data: u32) -> Result<(), DmaFault> {
+    pub(super) fn message(&mut self, rid: Rid, address: u64, data: u32) -> Result<(), Refusal> {
         let config = self.reg(0x160);
         let is_narrow = address >> 16 == 0xffff && config & bit(8) != 0;
         let is_wide = address >> 60 == 1 && config & bit(14) != 0;
@@ -111,7 +89,7 @@ impl State {
         }
         let pe = self.endpoint(rid)?;
         if self.is_stopped(pe) {
-            return Err(DmaFault::Frozen);
+            return Err(Refusal::Frozen);
         }
         let number = address >> 4 & 0x7ff | u64::from(data & 0x1f);
         let result = self.raise(pe, number);
@@ -121,14 +99,14 @@ impl State {
         result
     }
 
-    fn raise(&mut self, pe: u16, number: u64) -> Result<(), DmaFault> {
+    fn raise(&mut self, pe: u16, number: u64) -> Result<(), Refusal> {
         let msi = u16::try_from(number)
             .ok()
             .filter(|_| number < MSIS)
-            .ok_or(DmaFault::NoMessage)?;
-        let mut ive = self.ive(msi).ok_or(DmaFault::NoMessage)?;
+            .ok_or(Refusal::NoMessage)?;
+        let mut ive = self.ive(msi).ok_or(Refusal::NoMessage)?;
         if ive.pe != pe {
-            return Err(DmaFault::ForeignMessage);
+            return Err(Refusal::ForeignMessage);
         }
         if ive.priority == MASKED || ive.p {
             ive.q = true;

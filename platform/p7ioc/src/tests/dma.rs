@@ -2,7 +2,7 @@ use super::*;
 use crate::regs::Table;
 use crate::rids::Filter;
 use ioda::{DmaModel, Freeze, IodaError, TceFlush, TceRange, TveIndex};
-use ioda_model::P7iocFault as Fault;
+use ioda_model::Refusal as Fault;
 
 #[test]
 fn each_endpoint_reaches_its_own_slot_alone() {

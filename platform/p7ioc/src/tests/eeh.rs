@@ -103,7 +103,7 @@ fn clearing_errors_clears_the_root_port_s_and_touches_nothing_else() {
 #[test]
 fn a_fenced_bridge_is_known_as_such_until_it_was_reset() {
     let mut bench = Bench::started();
-    bench.model.fence(1);
+    bench.model.fence();
     assert_eq!(bench.phb.next_event(), Some(Event::Fenced));
     assert_eq!(bench.phb.freeze_state(PE_LEFT), Freeze::all());
     assert_eq!(

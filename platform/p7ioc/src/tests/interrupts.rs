@@ -1,6 +1,6 @@
 use super::*;
 use ioda::{Irq, IrqBackend, IrqKind, MsiBlock, MsiError, MsiSource, Rid};
-use ioda_model::{P7iocDelivery as Delivery, P7iocFault as Fault};
+use ioda_model::{Delivery, Refusal as Fault};
 
 impl Bench {
     /// A device with one message interrupt for thread 9.

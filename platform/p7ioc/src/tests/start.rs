@@ -225,7 +225,7 @@ fn a_complete_reset_brings_every_table_back() {
         let window = furnish(&mut bench);
         let before = bench.tables();
         if is_fenced {
-            bench.model.fence(3);
+            bench.model.fence_for(3);
             assert_eq!(bench.phb.freeze_state(PE_LEFT), ioda::Freeze::all());
         }
         bench.reset(ResetKind::Complete);
@@ -272,7 +272,7 @@ fn lesser_resets_keep_the_tables() {
 #[test]
 fn a_fence_that_stays_up_is_an_error_and_lesser_resets_do_not_try() {
     let mut bench = Bench::started();
-    bench.model.fence(9);
+    bench.model.fence_for(9);
     bench.phb.reset(ResetKind::Hot);
     assert_eq!(bench.phb.poll(), Err(ResetError::Fenced));
     bench.phb.reset(ResetKind::Complete);
@@ -297,7 +297,7 @@ fn an_empty_slot_is_no_error() {
 #[test]
 fn a_fenced_bridge_answers_by_the_slow_path() {
     let bench = Bench::started();
-    bench.model.fence(1);
+    bench.model.fence();
     let version = ioda::Reg64::at(0x800);
     assert_eq!(bench.model.regs(Block::Aib).read64(version), u64::MAX);
     assert_eq!(bench.model.regs(Block::Asb).read64(version) >> 32, 0xa2);

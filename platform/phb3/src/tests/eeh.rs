@@ -31,8 +31,12 @@ fn a_fault_freezes_its_endpoint_until_it_is_thawed() {
 #[test]
 fn an_error_freezes_who_is_linked_and_nobody_else() {
     let mut bench = Bench::started(Kind::Chip);
+    bench
+        .phb
+        .assign_pe(RidSel::one(LEFT_BDF), PE)
+        .expect("it is free");
     bench.phb.link_pe(PE, CHILD).expect("both are there");
-    bench.model.error_message(PE);
+    bench.model.error_message(LEFT_BDF);
     assert_eq!(bench.phb.freeze_state(PE), Freeze::all());
     assert_eq!(bench.phb.freeze_state(CHILD), Freeze::all());
     assert_eq!(
@@ -44,7 +48,7 @@ fn an_error_freezes_who_is_linked_and_nobody_else() {
     bench.phb.thaw(PE, Freeze::all()).expect("it answers");
     bench.phb.thaw(CHILD, Freeze::all()).expect("it answers");
     bench.phb.unlink_pe(PE, CHILD).expect("both are there");
-    bench.model.error_message(PE);
+    bench.model.error_message(LEFT_BDF);
     assert!(bench.phb.freeze_state(CHILD).is_empty());
     assert_eq!(
         bench.phb.link_pe(PE, PeNumber(256)),
@@ -70,7 +74,7 @@ fn a_fenced_bridge_says_so_and_is_left_alone() {
 #[test]
 fn an_error_that_stops_nothing_is_told_until_it_is_cleared() {
     let mut bench = Bench::started(Kind::Chip);
-    bench.model.latch_error();
+    bench.model.latch_errors(2);
     assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
     assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
     bench.phb.clear_errors();

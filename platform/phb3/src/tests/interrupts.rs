@@ -1,6 +1,6 @@
 use super::*;
 use ioda::{Irq, IrqBackend, IrqKind, MsiBlock, MsiError, MsiSource};
-use ioda_model::{Delivery, DmaFault};
+use ioda_model::{Delivery, Refusal};
 
 const PE: PeNumber = PeNumber(9);
 const CPU: u32 = 0x48;
@@ -11,7 +11,7 @@ fn allocated(bench: &mut Bench) -> MsiBlock {
     bench.phb.msi_alloc(PE, 1).expect("there are many")
 }
 
-fn sent(bench: &Bench, block: &MsiBlock) -> Result<(), DmaFault> {
+fn sent(bench: &Bench, block: &MsiBlock) -> Result<(), Refusal> {
     bench
         .model
         .message(LEFT, block.address64, block.data.into())
@@ -65,7 +65,7 @@ fn a_message_of_another_endpoint_is_refused() {
         bench
             .model
             .message(RIGHT, block.address64, block.data.into()),
-        Err(DmaFault::ForeignMessage)
+        Err(Refusal::ForeignMessage)
     );
     assert_eq!(
         bench.phb.freeze_state(PeNumber(10)),
@@ -78,7 +78,7 @@ fn a_message_of_another_endpoint_is_refused() {
         bench
             .model
             .forged_message(stray, block.address64, block.data.into()),
-        Err(DmaFault::ForeignMessage)
+        Err(Refusal::ForeignMessage)
     );
     assert_eq!(bench.model.deliveries(), []);
 }
@@ -200,7 +200,7 @@ fn what_was_given_back_is_refused_to_everyone() {
     bench.phb.msi_free(&block).expect("it was given out");
     assert_eq!(bench.phb.msi_free(&block), Err(MsiError::Irq));
     assert_eq!(bench.model.deliveries().len(), 1);
-    assert_eq!(sent(&bench, &block), Err(DmaFault::ForeignMessage));
+    assert_eq!(sent(&bench, &block), Err(Refusal::ForeignMessage));
     let again = bench.phb.msi_alloc(PeNumber(10), 1).expect("it is free");
     assert_eq!(again, block);
     bench.port.set_target(block.first, CPU, 5);

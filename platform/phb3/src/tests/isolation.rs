@@ -1,6 +1,6 @@
 use super::*;
 use ioda::{IodaError, M32Segment, M64Map, M64Window, MmioIo, TceFlush, TceRange};
-use ioda_model::DmaFault;
+use ioda_model::Refusal;
 
 const PE_LEFT: PeNumber = PeNumber(17);
 const PE_RIGHT: PeNumber = PeNumber(200);
@@ -21,7 +21,7 @@ fn each_endpoint_reaches_its_own_pages_alone() {
     // The same address under the other's id is the other's own space.
     assert_eq!(
         bench.model.dma_read(RIGHT, 0x1004),
-        Err(DmaFault::Permission)
+        Err(Refusal::Permission)
     );
     assert_eq!(bench.phb.freeze_state(PE_LEFT), ioda::Freeze::empty());
     assert_eq!(bench.phb.freeze_state(PE_RIGHT), ioda::Freeze::all());
@@ -68,7 +68,7 @@ fn an_unmapped_page_is_out_of_reach_only_after_a_flush() {
     bench.port.tce_wait().expect("DMA ends");
     assert_eq!(
         bench.model.dma_write(LEFT, 0x7000),
-        Err(DmaFault::Permission)
+        Err(Refusal::Permission)
     );
     bench.good();
 }
@@ -112,7 +112,7 @@ fn the_second_window_is_flushed_at_its_own_addresses() {
         .tce_flush(&second, TceRange::Pages { first: 2, count: 1 });
     assert_eq!(
         bench.model.dma_write(LEFT, second.bus_base | 0x2000),
-        Err(DmaFault::Permission)
+        Err(Refusal::Permission)
     );
     let cells = leak(|| BeU64::new(0), 512);
     let table = TceTable::new(cells, 0x30_0000, 12).expect("good");
@@ -155,7 +155,7 @@ fn a_closed_window_reaches_nothing_and_can_be_opened_again() {
         "nothing of the old table is left"
     );
     bench.phb.dma_destroy(&again).expect("it is open");
-    assert_eq!(bench.model.dma_write(LEFT, 0), Err(DmaFault::NoWindow));
+    assert_eq!(bench.model.dma_write(LEFT, 0), Err(Refusal::NoWindow));
     bench.good();
 }
 
@@ -211,7 +211,7 @@ fn a_requester_that_moved_is_the_new_owners_at_once() {
         .expect("a good set");
     assert_eq!(
         bench.model.dma_write(LEFT, 0),
-        Err(DmaFault::NoWindow),
+        Err(Refusal::NoWindow),
         "the reserved endpoint has none"
     );
     bench
