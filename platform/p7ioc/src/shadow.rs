@@ -58,7 +58,7 @@ impl<R: RegIo> Phb<R> {
         let port = self.port;
         let shadow = &self.shadow;
         // What it means is not known there either; routing names entry 0.
-        let hub_route = u64::from(self.layout.id.index).saturating_add(1);
+        let hub_route = u64::from(self.layout.bridge).saturating_add(1);
         port.write_entries(Table::Hrt, [hub_route; 4].into_iter());
         port.replay_routes();
         port.write_entries(Table::Mvt, shadow.mvt.into_iter());

@@ -29,6 +29,8 @@ pub enum Processor {
 pub struct Facts {
     /// `ibm,chip-id`: the processor it hangs on.
     pub chip: u8,
+    /// `ibm,gx-index`: which of that processor's two links, 0 or 1.
+    pub gx: u8,
     /// What that is.
     pub processor: Processor,
     /// `ibm,gx-bar-1`: real address of the first window, 8 GiB: registers and I/O space.
@@ -46,6 +48,8 @@ pub struct Facts {
 pub enum FactsError {
     /// `ibm,gx-bar-1` or `ibm,gx-bar-2` is not aligned, beyond 48 bits, or they meet.
     Bar(&'static str, u64),
+    /// `ibm,gx-index` names a third link.
+    Gx(u8),
     /// `ibm,buid-ext` has more than 7 bits.
     BuidExt(u8),
     /// `ibm,br1-presence-detect` names a seventh bridge, or none.
@@ -56,6 +60,7 @@ impl fmt::Display for FactsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bar(name, real) => write!(f, "{name} is unusable: {real:#x}"),
+            Self::Gx(gx) => write!(f, "ibm,gx-index names no link of a processor: {gx}"),
             Self::BuidExt(ext) => write!(f, "ibm,buid-ext has more than 7 bits: {ext:#x}"),
             Self::Presence(mask) => {
                 write!(f, "ibm,br1-presence-detect is no mask of six: {mask:#04x}")
@@ -67,8 +72,10 @@ impl fmt::Display for FactsError {
 /// Where one bridge is and how its interrupts are numbered. Real addresses, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Its name.
+    /// Its name: the second link's bridges of a chip count on from the first one's.
     pub id: PhbId,
+    /// Its place on its hub, 0 to 5.
+    pub bridge: u8,
     /// Its registers by the slow path, wired; 64 KiB.
     pub asb: u64,
     /// Its registers by the fast path, once the hub routes it; 64 KiB.
@@ -144,6 +151,9 @@ impl Facts {
         if !apart {
             return Err(FactsError::Bar("ibm,gx-bar-2", self.gx_bar2));
         }
+        if self.gx > 1 {
+            return Err(FactsError::Gx(self.gx));
+        }
         if self.buid_ext > 0x7f {
             return Err(FactsError::BuidExt(self.buid_ext));
         }
@@ -181,8 +191,9 @@ impl Facts {
         Layout {
             id: PhbId {
                 chip: self.chip,
-                index,
+                index: self.gx.wrapping_mul(Self::PHBS).wrapping_add(index),
             },
+            bridge: index,
             asb: bar1(0, 0x1_0000),
             aib: bar1(Self::AIB_OFFSET, 0x1_0000),
             io: bar1(Self::IO_OFFSET, IO_BYTES),
@@ -212,6 +223,7 @@ mod tests {
 
     pub(crate) const FACTS: Facts = Facts {
         chip: 1,
+        gx: 0,
         processor: Processor::Power7,
         gx_bar1: 0x3e_0000_0000,
         gx_bar2: 0x40_0000_0000,
@@ -240,8 +252,20 @@ mod tests {
             presence: Some(0xa0),
             ..FACTS
         };
-        let found: Vec<u8> = some.phbs().map(|layout| layout.id.index).collect();
+        let found: Vec<u8> = some.phbs().map(|layout| layout.bridge).collect();
         assert_eq!(found, [0, 2]);
+    }
+
+    #[test]
+    fn bridges_of_two_hubs_of_a_chip_have_names_of_their_own() {
+        let other = Facts { gx: 1, ..FACTS };
+        let names: Vec<u8> = FACTS
+            .phbs()
+            .chain(other.phbs())
+            .map(|layout| layout.id.index)
+            .collect();
+        assert_eq!(names, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(other.phbs().last().map(|layout| layout.bridge), Some(5));
     }
 
     #[test]
@@ -262,6 +286,7 @@ mod tests {
             with(|f| f.gx_bar1 = f.gx_bar2),
             FactsError::Bar(..)
         ));
+        assert_eq!(with(|f| f.gx = 2), FactsError::Gx(2));
         assert_eq!(with(|f| f.buid_ext = 0x80), FactsError::BuidExt(0x80));
         for mask in [0, 1, 0x83] {
             let facts = Facts {

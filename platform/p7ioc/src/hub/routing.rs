@@ -62,7 +62,7 @@ fn kind(ports: u64, kind: u64) -> Rule {
 }
 
 fn of_bridge(layout: &Layout) -> [Rule; 6] {
-    let ports = port(bridge_port(layout.id.index));
+    let ports = port(bridge_port(layout.bridge));
     [
         source(ports, layout.lsi_buid(), 0x1ff),
         source(ports, layout.msi_buid(), 0x1f0),
@@ -75,9 +75,9 @@ fn of_bridge(layout: &Layout) -> [Rule; 6] {
 
 /// The rules of a hub, without the last; fewer than [`RULES`].
 pub(crate) fn rules(facts: &Facts) -> impl Iterator<Item = Rule> + use<> {
-    let bridges = facts.phbs().fold(0, |ports, layout| {
-        ports | port(bridge_port(layout.id.index))
-    });
+    let bridges = facts
+        .phbs()
+        .fold(0, |ports, layout| ports | port(bridge_port(layout.bridge)));
     facts.phbs().flat_map(|layout| of_bridge(&layout)).chain([
         kind(bridges, INVALIDATE),
         kind(port(GLOBAL_PORT), INTERRUPT_ANSWER),

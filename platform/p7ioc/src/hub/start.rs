@@ -120,7 +120,7 @@ impl<R: RegIo> Hub<R> {
         self.units.write(regs::RGC_BUID, Facts::RGC_BUID << 32);
         self.init_global_tables();
         for layout in self.facts.phbs() {
-            let base = regs::RGC_AIB_BASE.plus(u16::from(layout.id.index).wrapping_mul(8));
+            let base = regs::RGC_AIB_BASE.plus(u16::from(layout.bridge).wrapping_mul(8));
             self.units.write(base, layout.aib);
         }
     }

@@ -35,6 +35,7 @@ const SLOT: usize = 0x1_0000;
 
 const FACTS: Facts = Facts {
     chip: 0,
+    gx: 0,
     processor: Processor::Power7,
     gx_bar1: Model::BAR1,
     gx_bar2: Model::BAR2,
@@ -87,7 +88,7 @@ impl Bench {
         let hub = Hub::new(facts, units).expect("the facts are good");
         let layout = facts
             .phbs()
-            .find(|layout| layout.id.index == INDEX)
+            .find(|layout| layout.bridge == INDEX)
             .expect("it is there");
         let port = Box::leak(Box::new(Port::new(model.regs(Block::Aib), &layout)));
         let phb = Phb::new(

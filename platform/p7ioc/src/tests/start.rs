@@ -26,7 +26,7 @@ fn every_bridge_is_routed_and_broadcasts_reach_all_of_them() {
     bench.run_hub();
     bench.good();
     for layout in FACTS.phbs() {
-        let port = 1 << (63 - 2 - layout.id.index);
+        let port = 1 << (63 - 2 - layout.bridge);
         for (real, bytes) in [
             (layout.aib, 0x1_0000),
             (layout.io, 0x80_0000),
