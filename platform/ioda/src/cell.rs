@@ -87,11 +87,10 @@ impl<T> fmt::Debug for DmaTable<T> {
 const _: () =
     assert!(size_of::<BeU16>() == 2 && size_of::<BeU32>() == 4 && size_of::<BeU64>() == 8);
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn a_cell_is_big_endian_in_memory_and_native_in_hand() {
         let cell = BeU32::new(0x0102_0304);
         assert_eq!(cell.load(), 0x0102_0304);
@@ -101,7 +100,6 @@ mod tests {
         assert_eq!(cell.load(), 0xa0b0_c0d0);
     }
 
-    #[test]
     fn a_table_knows_its_size_and_place() {
         static CELLS: [BeU16; 4] = [const { BeU16::new(0) }; 4];
         let table = DmaTable {
@@ -112,4 +110,9 @@ mod tests {
         assert!(!table.fits(4, 0x1_0000));
         assert!(!table.fits(5, 0x8000));
     }
+
+    cases::cases!(
+        a_cell_is_big_endian_in_memory_and_native_in_hand,
+        a_table_knows_its_size_and_place,
+    );
 }

@@ -134,15 +134,15 @@ pub trait TceFlush: Sync {
     fn tce_wait(&self) -> Result<(), crate::ResetError>;
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
     fn cells(entries: usize) -> &'static [BeU64] {
         Box::leak((0..entries).map(|_| BeU64::new(0)).collect())
     }
 
-    #[test]
     fn a_table_is_a_power_of_two_naturally_aligned_and_large_enough() {
         let table = TceTable::new(cells(1024), 0x2000, 12).expect("8 KiB at 8 KiB");
         assert_eq!(table.window_bytes(), 4 << 20);
@@ -156,10 +156,14 @@ mod tests {
         assert!(TceTable::new(cells(512), 0x1000, 50).is_none());
     }
 
-    #[test]
     fn a_tce_without_permission_is_zero() {
         assert_eq!(host_tce(0x1234_5000, Permission::empty()), 0);
         assert_eq!(host_tce(0x1234_5000, Permission::READ), 0x1234_5001);
         assert_eq!(host_tce(0x1234_5fff, Permission::all()), 0x1234_5003);
     }
+
+    cases::cases!(
+        a_table_is_a_power_of_two_naturally_aligned_and_large_enough,
+        a_tce_without_permission_is_zero,
+    );
 }

@@ -251,11 +251,11 @@ impl CfgOffset {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
-    #[test]
     fn a_rid_takes_its_parts_back_out() {
         let rid = Rid::new(0x12, 0x1e, 5);
         assert_eq!(
@@ -265,7 +265,6 @@ mod tests {
         assert_eq!(rid.to_string(), "12:1e.5");
     }
 
-    #[test]
     fn a_selection_holds_what_its_iterator_gives() {
         let four_buses = RidSel {
             bus: 4,
@@ -301,7 +300,6 @@ mod tests {
         );
     }
 
-    #[test]
     fn a_crooked_selection_holds_nothing() {
         for crooked in [
             RidSel {
@@ -333,4 +331,10 @@ mod tests {
             assert_eq!(crooked.iter().count(), 0);
         }
     }
+
+    cases::cases!(
+        a_rid_takes_its_parts_back_out,
+        a_selection_holds_what_its_iterator_gives,
+        a_crooked_selection_holds_nothing,
+    );
 }

@@ -189,15 +189,16 @@ impl<T: MmioIo + ?Sized> MmioIo for &T {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn a_register_is_aligned_to_its_width() {
         assert_eq!(Reg64::new(0x134), None);
         assert_eq!(Reg32::new(0x134).map(Reg::offset), Some(0x134));
         assert_eq!(Reg16::new(0x133), None);
         assert_eq!(Reg8::new(0x133).map(Reg::offset), Some(0x133));
     }
+
+    cases::cases!(a_register_is_aligned_to_its_width,);
 }

@@ -13,10 +13,10 @@
 //! A bridge driver (crate `phb3`) implements the first three over the fourth; `pci` plans with
 //! them; `lpar` writes TCEs. Sources: the comparison of P7IOC, PHB3 and PHB4 drivers in skiboot
 //! (`hw/p7ioc-phb.c`, `hw/phb3.c`, `hw/phb4.c`) and in Linux (`pci-ioda.c`).
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
-    not(test),
+    not(any(test, feature = "cases")),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -43,3 +43,6 @@ pub use id::{Bdf, CfgOffset, CfgWidth, M32Segment, M64Window, PeNumber, PhbId, R
 pub use io::{MmioIo, Reg, Reg8, Reg16, Reg32, Reg64, RegIo, XscomError, XscomIo};
 pub use irq::{IrqBackend, IrqKind, MsiBlock, MsiSource};
 pub use papr_abi::Irq;
+
+#[cfg(any(test, feature = "cases"))]
+cases::table!(cell::tests, dma::tests, id::tests, io::tests,);

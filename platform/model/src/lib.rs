@@ -11,7 +11,7 @@
 //!
 //! It is written from the chip's description and shares no code with a driver but the traits and the memory
 //! cells of `ioda`. It runs on a host, in tests, and needs the heap.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -29,3 +29,6 @@ pub use memory::SharedMemory;
 pub use p7ioc::{P7ioc, P7iocBlock, P7iocRegs};
 pub use phb3::{Kind, Phb3};
 pub use refusal::{Delivery, Refusal};
+
+#[cfg(any(test, feature = "cases"))]
+cases::table!();

@@ -87,11 +87,11 @@ impl fmt::Display for Cause {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
-    #[test]
     fn a_cause_is_a_sentence() {
         let say = |a, b| Cause(Pest { a, b }).to_string();
         assert_eq!(say(1 << 63, 1 << 63), "nothing noted");
@@ -108,4 +108,6 @@ mod tests {
         );
         assert_eq!(say(1 << 56 | 0x300 << 16 | 7, 0), "message by 03:00.0");
     }
+
+    cases::cases!(a_cause_is_a_sentence,);
 }

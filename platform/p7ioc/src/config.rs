@@ -87,11 +87,10 @@ impl<R: RegIo> Phb<R> {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn the_root_port_is_a_bridge_whatever_it_says() {
         let read = |at, width, value| correct_class(ROOT, CfgOffset::at(at), width, value);
         assert_eq!(read(0x08, CfgWidth::Word, 0x1200_0001), 0x0604_0001);
@@ -103,4 +102,6 @@ mod tests {
         let card = Bdf::new(1, 0, 0);
         assert_eq!(correct_class(card, CfgOffset::at(8), CfgWidth::Word, 7), 7);
     }
+
+    cases::cases!(the_root_port_is_a_bridge_whatever_it_says,);
 }

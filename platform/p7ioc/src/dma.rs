@@ -153,11 +153,10 @@ fn run(first: u16, count: u16) -> u16 {
     ones.wrapping_shl(first.min(16).into()) as u16
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn a_closed_entry_has_no_size_and_matches_nobody() {
         let [first, second] = closed();
         assert_eq!(Tve0::SIZE.read(first), 0);
@@ -166,4 +165,6 @@ mod tests {
         assert_ne!(second & (1 << 61), 0);
         assert_eq!(run(3, 2), 0b11000);
     }
+
+    cases::cases!(a_closed_entry_has_no_size_and_matches_nobody,);
 }

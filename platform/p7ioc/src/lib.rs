@@ -11,10 +11,10 @@
 //!
 //! Source: skiboot as of 2018, `hw/p7ioc.c`, `hw/p7ioc-inits.c` and `hw/p7ioc-phb.c`. No part of this has met
 //! the chip. What those sources do not tell is left alone: 64-bit DMA, LIST, MIST, TCAM, the capability registers.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
-    not(test),
+    not(any(test, feature = "cases")),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -38,8 +38,8 @@ mod rids;
 mod shadow;
 mod start;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests;
 
 pub use cause::Cause;
 pub use hub::{HubPort, Layout};
@@ -345,3 +345,20 @@ impl<R: RegIo + Sync> MsiSource for Phb<R> {
         self.give_back_msis(block)
     }
 }
+
+#[cfg(any(test, feature = "cases"))]
+cases::table!(
+    cause::tests,
+    config::tests,
+    dma::tests,
+    hub::layout::tests,
+    msi::tests,
+    port::tests,
+    rids::tests,
+    shadow::tests,
+    tests::dma,
+    tests::eeh,
+    tests::interrupts,
+    tests::start,
+    tests::windows,
+);

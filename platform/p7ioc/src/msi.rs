@@ -109,11 +109,10 @@ impl<R: RegIo> Phb<R> {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn every_interrupt_is_given_once_within_the_quota() {
         let mut map = MsiMap::new();
         map.set_quota(PeNumber(3), 5);
@@ -128,4 +127,6 @@ mod tests {
         assert_eq!(map.give_back(8, 4), Some(PeNumber(4)));
         assert_eq!(map.give_back(8, 4), None);
     }
+
+    cases::cases!(every_interrupt_is_given_once_within_the_quota,);
 }

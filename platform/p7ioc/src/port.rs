@@ -270,11 +270,10 @@ impl<R: RegIo + Sync> TceFlush for Port<R> {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn the_low_bits_of_the_server_sit_above_a_priority_in_steps_of_eight() {
         let entry = |server, priority| {
             let route = Route {
@@ -293,4 +292,6 @@ mod tests {
         assert_eq!(entry(3, 0xfe), (1, 0x9f));
         assert_eq!(entry(3, MASKED), (0, 0xff));
     }
+
+    cases::cases!(the_low_bits_of_the_server_sit_above_a_priority_in_steps_of_eight,);
 }

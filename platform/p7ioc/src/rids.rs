@@ -142,9 +142,10 @@ pub(crate) fn holds(outer: RidSel, inner: RidSel) -> bool {
         && part(outer.function, inner.function)
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
     fn selections() -> Vec<RidSel> {
         let mut all = Vec::new();
@@ -163,7 +164,6 @@ mod tests {
         all
     }
 
-    #[test]
     fn overlaps_are_what_counting_says() {
         for a in selections() {
             for b in selections() {
@@ -181,7 +181,6 @@ mod tests {
         }
     }
 
-    #[test]
     fn the_chip_compares_three_to_eight_bits_of_a_bus_or_none() {
         let valid = |bus_shift| {
             Filter::new(RidSel {
@@ -198,7 +197,6 @@ mod tests {
         assert_eq!(found[6..], [None, None, Some(0), None]);
     }
 
-    #[test]
     fn filters_are_packed_as_skiboot_packs_them() {
         assert_eq!(Filter::NOBODY.peltm(), 0x0001_f800_0000_0000);
         assert_eq!(Filter::ANYBODY.peltm(), 0);
@@ -212,4 +210,10 @@ mod tests {
             1 << 63 | 7 << 40 | 0x12 << 32 | 0x7f << 16 | 1 << 13 | 0x1e << 8 | 1 << 3 | 5
         );
     }
+
+    cases::cases!(
+        overlaps_are_what_counting_says,
+        the_chip_compares_three_to_eight_bits_of_a_bus_or_none,
+        filters_are_packed_as_skiboot_packs_them,
+    );
 }

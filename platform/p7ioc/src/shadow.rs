@@ -77,11 +77,10 @@ impl<R: RegIo> Phb<R> {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn every_endpoint_has_a_bit_of_its_own_in_a_row() {
         // skiboot masks the number with 0x2f, so that 16 and 0 share one.
         let mut seen = [0; 2];
@@ -96,4 +95,6 @@ mod tests {
         assert_eq!(row_bit(PeNumber(64)), [0, 1 << 63]);
         assert_eq!(row_bit(PeNumber(127)), [0, 1]);
     }
+
+    cases::cases!(every_endpoint_has_a_bit_of_its_own_in_a_row,);
 }

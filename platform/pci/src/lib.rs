@@ -9,10 +9,10 @@
 //! this crate fault or loop. The heap is used at boot alone; [`GuestFunction`] has a fixed size.
 //!
 //! Sources: PCI Local Bus Specification 3.0; PCI-to-PCI Bridge Architecture 1.2; PCI Express Base 3.1.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
-    not(test),
+    not(any(test, feature = "cases")),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -33,8 +33,8 @@ mod path;
 mod plan;
 mod scan;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests;
 
 pub use apply::ApplyError;
 pub use config::ConfigSpace;
@@ -46,3 +46,6 @@ pub use msi::{MsiKind, MsiSetupError};
 pub use path::{Path, PathParseError};
 pub use plan::{BAR_STEP, BarPlace, FunctionPlan, Place, Plan, PlanError, Window, plan};
 pub use scan::{ScanError, Topology, scan};
+
+#[cfg(any(test, feature = "cases"))]
+cases::table!(path::tests, tests::guest, tests::planner, tests::scanning,);

@@ -91,11 +91,11 @@ impl FromStr for Path {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
-    #[test]
     fn a_path_reads_as_it_is_written() {
         let path: Path = "phb1/00.0/1f.7/02.3".parse().expect("good");
         assert_eq!(path.to_string(), "phb1/00.0/1f.7/02.3");
@@ -108,7 +108,6 @@ mod tests {
         );
     }
 
-    #[test]
     fn what_is_no_path_is_refused() {
         for bad in [
             "",
@@ -126,4 +125,6 @@ mod tests {
         let deep = format!("phb0{}", "/00.0".repeat(17));
         assert_eq!(deep.parse::<Path>(), Err(PathParseError));
     }
+
+    cases::cases!(a_path_reads_as_it_is_written, what_is_no_path_is_refused,);
 }

@@ -10,10 +10,10 @@
 //! does not keep its value, as on QEMU's `powernv8`: there is no link to train there.
 //!
 //! Source: skiboot `hw/phb3.c`; names are those of its `include/phb3-regs.h`.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
-    not(test),
+    not(any(test, feature = "cases")),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -33,8 +33,8 @@ mod start;
 mod tables;
 mod windows;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests;
 
 pub use pbcq::{Bases, Layout, Pbcq, Window};
 pub use port::Port;
@@ -349,3 +349,14 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         }
     }
 }
+
+#[cfg(any(test, feature = "cases"))]
+cases::table!(
+    msi::tests,
+    pbcq::tests,
+    port::tests,
+    tests::eeh,
+    tests::interrupts,
+    tests::isolation,
+    tests::start,
+);

@@ -63,11 +63,11 @@ const fn mask(first: u16, count: u16) -> u32 {
     ones.wrapping_shl(first as u32)
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
-    #[test]
     fn every_interrupt_is_given_once_and_no_lsi_is() {
         let mut map = MsiMap::new();
         let mut all: Vec<u16> = core::iter::from_fn(|| map.take(1)).collect();
@@ -79,7 +79,6 @@ mod tests {
         assert!(all.into_iter().eq(0..MSIS));
     }
 
-    #[test]
     fn blocks_are_aligned_and_can_be_given_back_once() {
         let mut map = MsiMap::new();
         assert_eq!(map.take(1), Some(0));
@@ -92,4 +91,9 @@ mod tests {
         assert_eq!(map.give_back(u16::MAX, 2), None);
         assert_eq!(map.take(4), Some(4));
     }
+
+    cases::cases!(
+        every_interrupt_is_given_once_and_no_lsi_is,
+        blocks_are_aligned_and_can_be_given_back_once,
+    );
 }

@@ -254,14 +254,13 @@ fn assign(first: Option<Window>, second: Option<Window>) -> Option<(Window, Opti
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
     const QEMU_BIG: (u64, u64) = (0x3_d000_0000_0000 << 14, 0x3_fff0_0000_0000 << 14);
     const QEMU_SMALL: (u64, u64) = (0x3_ff80_0000_0000 << 14, 0x3_ffff_8000_0000 << 14);
 
-    #[test]
     fn windows_are_read_from_bars_and_masks() {
         let big = decode(QEMU_BIG.0, QEMU_BIG.1);
         assert_eq!(
@@ -280,7 +279,6 @@ mod tests {
         assert_eq!(decode(0x3_d000_8000_0000 << 14, QEMU_BIG.1), None);
     }
 
-    #[test]
     fn the_small_window_is_for_32_bits_whichever_bar_it_is_in() {
         let big = Window {
             real: 0x40_0000_0000,
@@ -315,9 +313,14 @@ mod tests {
         );
     }
 
-    #[test]
     fn interrupt_numbers_are_by_chip_and_bridge() {
         assert_eq!(irq_base(PhbId { chip: 0, index: 0 }), 0x800);
         assert_eq!(irq_base(PhbId { chip: 1, index: 2 }), 0x2000 + 0x1800);
     }
+
+    cases::cases!(
+        windows_are_read_from_bars_and_masks,
+        the_small_window_is_for_32_bits_whichever_bar_it_is_in,
+        interrupt_numbers_are_by_chip_and_bridge,
+    );
 }

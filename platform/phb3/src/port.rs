@@ -307,13 +307,14 @@ impl<R: RegIo + Sync> TceFlush for Port<R> {
 /// The bits of a page's address in `TCE_KILL`.
 const PAGE_ADDRESS: u64 = 0x0fff_ffff_ffff_f000;
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
     fn a_routing_entry_has_the_server_above_two_link_bits() {
         assert_eq!(lxive(8, 5), (8 << 2) << 40 | 5 << 32);
         assert_eq!(lxive(0, MASKED), 0xff << 32);
     }
+
+    cases::cases!(a_routing_entry_has_the_server_above_two_link_bits,);
 }

@@ -217,9 +217,10 @@ impl Facts {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
     pub(crate) const FACTS: Facts = Facts {
         chip: 1,
@@ -231,7 +232,6 @@ mod tests {
         presence: None,
     };
 
-    #[test]
     fn bridges_lie_where_firmware_has_always_put_them() {
         let last = FACTS.phbs().last().expect("six");
         assert_eq!(last.id, PhbId { chip: 1, index: 5 });
@@ -245,7 +245,6 @@ mod tests {
         assert_eq!((last.lsi_buid(), last.msi_buid()), (0x180, 0x1a0));
     }
 
-    #[test]
     fn presence_is_a_mask_and_absent_means_all() {
         assert_eq!(FACTS.phbs().count(), 6);
         let some = Facts {
@@ -256,7 +255,6 @@ mod tests {
         assert_eq!(found, [0, 2]);
     }
 
-    #[test]
     fn bridges_of_two_hubs_of_a_chip_have_names_of_their_own() {
         let other = Facts { gx: 1, ..FACTS };
         let names: Vec<u8> = FACTS
@@ -268,7 +266,6 @@ mod tests {
         assert_eq!(other.phbs().last().map(|layout| layout.bridge), Some(5));
     }
 
-    #[test]
     fn absurd_facts_are_refused() {
         assert_eq!(FACTS.check(), Ok(()));
         let with = |change: fn(&mut Facts)| {
@@ -296,4 +293,11 @@ mod tests {
             assert_eq!(facts.check(), Err(FactsError::Presence(mask)));
         }
     }
+
+    cases::cases!(
+        bridges_lie_where_firmware_has_always_put_them,
+        presence_is_a_mask_and_absent_means_all,
+        bridges_of_two_hubs_of_a_chip_have_names_of_their_own,
+        absurd_facts_are_refused,
+    );
 }

@@ -6,7 +6,7 @@
 //! (lanes), MISC, I2C, and GEM, which sums up errors. It is set up once; [`HubPort`] takes single bridges
 //! through resets later.
 
-mod layout;
+pub(crate) mod layout;
 mod port;
 mod regs;
 mod routing;

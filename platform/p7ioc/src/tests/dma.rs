@@ -4,7 +4,6 @@ use crate::rids::Filter;
 use ioda::{DmaModel, Freeze, IodaError, TceFlush, TceRange, TveIndex};
 use ioda_model::Refusal as Fault;
 
-#[test]
 fn each_endpoint_reaches_its_own_slot_alone() {
     let mut bench = Bench::started();
     let (left, left_table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -27,7 +26,6 @@ fn each_endpoint_reaches_its_own_slot_alone() {
     bench.good();
 }
 
-#[test]
 fn permissions_and_bounds_of_a_window_are_exact() {
     let cases = [
         (0x1000, Fault::Permission),
@@ -47,7 +45,6 @@ fn permissions_and_bounds_of_a_window_are_exact() {
     }
 }
 
-#[test]
 fn a_page_is_out_of_reach_only_after_its_pair_was_killed() {
     let mut bench = Bench::started();
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -75,7 +72,6 @@ fn a_page_is_out_of_reach_only_after_its_pair_was_killed() {
     bench.good();
 }
 
-#[test]
 fn a_page_that_was_mapped_beside_one_in_use_needs_a_kill_too() {
     let mut bench = Bench::started();
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -90,7 +86,6 @@ fn a_page_that_was_mapped_beside_one_in_use_needs_a_kill_too() {
     bench.good();
 }
 
-#[test]
 fn ranges_are_flushed_whole() {
     for (first, count) in [(0, 1), (3, 2), (101, 60), (100, 64), (1, 66), (5, 500)] {
         let mut bench = Bench::started();
@@ -120,7 +115,6 @@ fn ranges_are_flushed_whole() {
     }
 }
 
-#[test]
 fn a_closed_window_is_closed_for_good() {
     let mut bench = Bench::started();
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -147,7 +141,6 @@ fn a_closed_window_is_closed_for_good() {
     bench.good();
 }
 
-#[test]
 fn slots_are_handed_out_until_there_are_none() {
     let mut bench = Bench::started();
     bench
@@ -178,7 +171,6 @@ fn slots_are_handed_out_until_there_are_none() {
     bench.good();
 }
 
-#[test]
 fn a_large_window_takes_slots_in_a_row_each_with_its_piece_of_the_table() {
     let mut bench = Bench::started();
     let (small, _) = bench.own(RIGHT_BDF, PE_RIGHT, 0x20_0000);
@@ -203,7 +195,6 @@ fn a_large_window_takes_slots_in_a_row_each_with_its_piece_of_the_table() {
     bench.good();
 }
 
-#[test]
 fn tables_that_the_chip_is_not_known_to_take_are_refused() {
     let mut bench = Bench::started();
     let cells = leak(|| BeU64::new(0), SMALL);
@@ -226,7 +217,6 @@ fn tables_that_the_chip_is_not_known_to_take_are_refused() {
     bench.good();
 }
 
-#[test]
 fn windows_follow_their_endpoint_to_other_requesters() {
     let mut bench = Bench::started();
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -250,7 +240,6 @@ fn windows_follow_their_endpoint_to_other_requesters() {
     bench.good();
 }
 
-#[test]
 fn a_window_goes_by_its_own_copy_of_the_filter() {
     let mut bench = Bench::started();
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -260,3 +249,17 @@ fn a_window_goes_by_its_own_copy_of_the_filter() {
     bench.port.write_entry(Table::Peltm, PE_LEFT.0, nobody);
     assert!(bench.model.dma_write(LEFT, window.bus_base).is_ok());
 }
+
+cases::cases!(
+    each_endpoint_reaches_its_own_slot_alone,
+    permissions_and_bounds_of_a_window_are_exact,
+    a_page_is_out_of_reach_only_after_its_pair_was_killed,
+    a_page_that_was_mapped_beside_one_in_use_needs_a_kill_too,
+    ranges_are_flushed_whole,
+    a_closed_window_is_closed_for_good,
+    slots_are_handed_out_until_there_are_none,
+    a_large_window_takes_slots_in_a_row_each_with_its_piece_of_the_table,
+    tables_that_the_chip_is_not_known_to_take_are_refused,
+    windows_follow_their_endpoint_to_other_requesters,
+    a_window_goes_by_its_own_copy_of_the_filter,
+);

@@ -1,7 +1,6 @@
 use super::*;
 use ioda::{CfgError, Event, Freeze, IodaError};
 
-#[test]
 fn both_sides_freeze_and_thaw_by_themselves() {
     let mut bench = Bench::started();
     let phb = &mut bench.phb;
@@ -24,7 +23,6 @@ fn both_sides_freeze_and_thaw_by_themselves() {
     bench.good();
 }
 
-#[test]
 fn the_detail_tells_who_did_what_and_freezing_again_keeps_it() {
     let mut bench = Bench::started();
     bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -47,7 +45,6 @@ fn the_detail_tells_who_did_what_and_freezing_again_keeps_it() {
     bench.good();
 }
 
-#[test]
 fn looking_for_a_function_that_is_not_there_stops_nobody() {
     let mut bench = Bench::started();
     bench
@@ -60,7 +57,6 @@ fn looking_for_a_function_that_is_not_there_stops_nobody() {
     bench.good();
 }
 
-#[test]
 fn errors_that_stop_nothing_are_told_and_cleared() {
     let mut bench = Bench::started();
     bench.model.latch_errors(2);
@@ -71,7 +67,6 @@ fn errors_that_stop_nothing_are_told_and_cleared() {
     bench.good();
 }
 
-#[test]
 fn clearing_errors_clears_the_root_port_s_and_touches_nothing_else() {
     let root = Bdf::new(0, 0, 0);
     let mut bench = Bench::started();
@@ -100,7 +95,6 @@ fn clearing_errors_clears_the_root_port_s_and_touches_nothing_else() {
     bench.good();
 }
 
-#[test]
 fn a_fenced_bridge_is_known_as_such_until_it_was_reset() {
     let mut bench = Bench::started();
     bench.model.fence();
@@ -122,7 +116,6 @@ fn a_fenced_bridge_is_known_as_such_until_it_was_reset() {
     bench.good();
 }
 
-#[test]
 fn errors_of_the_fencing_class_count_as_a_fence() {
     let mut bench = Bench::started();
     bench.model.latch_errors(1);
@@ -132,7 +125,6 @@ fn errors_of_the_fencing_class_count_as_a_fence() {
     bench.good();
 }
 
-#[test]
 fn a_freeze_with_a_malformed_packet_counts_as_a_fence() {
     for is_malformed in [false, true] {
         let mut bench = Bench::started();
@@ -153,7 +145,6 @@ fn a_freeze_with_a_malformed_packet_counts_as_a_fence() {
     }
 }
 
-#[test]
 fn a_dead_hub_takes_the_bridge_with_it() {
     let mut bench = Bench::started();
     bench.model.kill_hub();
@@ -161,3 +152,15 @@ fn a_dead_hub_takes_the_bridge_with_it() {
     assert_eq!(bench.phb.freeze_state(PE_LEFT), Freeze::all());
     bench.good();
 }
+
+cases::cases!(
+    both_sides_freeze_and_thaw_by_themselves,
+    the_detail_tells_who_did_what_and_freezing_again_keeps_it,
+    looking_for_a_function_that_is_not_there_stops_nobody,
+    errors_that_stop_nothing_are_told_and_cleared,
+    clearing_errors_clears_the_root_port_s_and_touches_nothing_else,
+    a_fenced_bridge_is_known_as_such_until_it_was_reset,
+    errors_of_the_fencing_class_count_as_a_fence,
+    a_freeze_with_a_malformed_packet_counts_as_a_fence,
+    a_dead_hub_takes_the_bridge_with_it,
+);

@@ -13,7 +13,6 @@ impl Bench {
     }
 }
 
-#[test]
 fn a_message_reaches_its_thread_by_either_address() {
     let (bench, block) = Bench::with_message(LEFT_BDF, PE_LEFT);
     let want = Delivery {
@@ -32,7 +31,6 @@ fn a_message_reaches_its_thread_by_either_address() {
     bench.good();
 }
 
-#[test]
 fn every_thread_can_be_reached_at_priorities_in_steps_of_eight() {
     let (bench, block) = Bench::with_message(LEFT_BDF, PE_LEFT);
     for (server, priority, presented) in [
@@ -62,7 +60,6 @@ fn every_thread_can_be_reached_at_priorities_in_steps_of_eight() {
     bench.good();
 }
 
-#[test]
 fn a_message_counts_from_its_own_device_and_entry_alone() {
     let (mut bench, left) = Bench::with_message(LEFT_BDF, PE_LEFT);
     bench
@@ -92,7 +89,6 @@ fn a_message_counts_from_its_own_device_and_entry_alone() {
     bench.good();
 }
 
-#[test]
 fn the_entry_follows_its_endpoint_to_other_requesters() {
     let (mut bench, block) = Bench::with_message(LEFT_BDF, PE_LEFT);
     let send = |bench: &Bench, rid: Rid| {
@@ -112,7 +108,6 @@ fn the_entry_follows_its_endpoint_to_other_requesters() {
     bench.good();
 }
 
-#[test]
 fn an_interrupt_that_was_given_back_is_nobodys() {
     let (mut bench, block) = Bench::with_message(LEFT_BDF, PE_LEFT);
     let second = bench.phb.msi_alloc(PE_LEFT, 1).expect("there is");
@@ -142,7 +137,6 @@ fn an_interrupt_that_was_given_back_is_nobodys() {
     bench.good();
 }
 
-#[test]
 fn there_are_256_and_quotas_share_them() {
     let mut bench = Bench::started();
     bench.phb.set_msi_quota(PE_LEFT, 40).expect("there");
@@ -170,7 +164,6 @@ fn there_are_256_and_quotas_share_them() {
     bench.good();
 }
 
-#[test]
 fn wires_have_numbers_and_routes_of_their_own() {
     let bench = Bench::started();
     let first = bench.phb.layout().lsi_irq;
@@ -198,3 +191,13 @@ fn wires_have_numbers_and_routes_of_their_own() {
     assert_eq!(bench.model.deliveries(), []);
     bench.good();
 }
+
+cases::cases!(
+    a_message_reaches_its_thread_by_either_address,
+    every_thread_can_be_reached_at_priorities_in_steps_of_eight,
+    a_message_counts_from_its_own_device_and_entry_alone,
+    the_entry_follows_its_endpoint_to_other_requesters,
+    an_interrupt_that_was_given_back_is_nobodys,
+    there_are_256_and_quotas_share_them,
+    wires_have_numbers_and_routes_of_their_own,
+);

@@ -1,13 +1,14 @@
 //! The driver against `ioda-model`, which enforces what is known of the chip.
 
-mod dma;
-mod eeh;
-mod interrupts;
-mod start;
-mod windows;
+pub(crate) mod dma;
+pub(crate) mod eeh;
+pub(crate) mod interrupts;
+pub(crate) mod start;
+pub(crate) mod windows;
 
 use crate::hub::{Facts, Hub, Processor, Units};
 use crate::{Phb, Port};
+use cases::prelude::*;
 use ioda::{
     Bdf, BeU64, CfgOffset, CfgWidth, DmaWindow, Ioda, PeNumber, ResetKind, RidSel, Step, TceTable,
 };

@@ -1,7 +1,6 @@
 use super::*;
 use ioda::{CfgError, IrqBackend, M32Segment, M64Window, MsiSource, RegIo, ResetError};
 
-#[test]
 fn hub_and_bridge_start_and_leave_no_entry_unwritten() {
     let mut bench = Bench::new();
     assert_eq!(bench.run_hub(), 101);
@@ -13,14 +12,12 @@ fn hub_and_bridge_start_and_leave_no_entry_unwritten() {
     assert_eq!(bench.model.entry(6, 126), Some([0x0001_f800_0000_0000, 0]));
 }
 
-#[test]
 fn a_bridge_before_its_hub_has_no_fast_path() {
     let mut bench = Bench::new();
     let _ = bench.phb.poll();
     assert!(!bench.model.complaints().is_empty());
 }
 
-#[test]
 fn every_bridge_is_routed_and_broadcasts_reach_all_of_them() {
     let mut bench = Bench::new();
     bench.run_hub();
@@ -45,7 +42,6 @@ fn every_bridge_is_routed_and_broadcasts_reach_all_of_them() {
     assert_eq!(bench.model.route_type(0x65), 1 << 62);
 }
 
-#[test]
 fn absent_bridges_are_neither_routed_nor_heard() {
     let mut bench = Bench::with(Facts {
         presence: Some(0xa0),
@@ -62,7 +58,6 @@ fn absent_bridges_are_neither_routed_nor_heard() {
     assert!(bench.hub.port(1).is_none());
 }
 
-#[test]
 fn the_hub_has_the_values_of_the_published_sequence() {
     for (processor, link) in [
         (Processor::Power7, 0x9c89_29be_0088_0085),
@@ -94,7 +89,6 @@ fn the_hub_has_the_values_of_the_published_sequence() {
     }
 }
 
-#[test]
 fn the_bridge_has_the_values_of_the_published_sequence() {
     let bench = Bench::started();
     let layout = *bench.phb.layout();
@@ -143,7 +137,6 @@ fn the_bridge_has_the_values_of_the_published_sequence() {
     assert_eq!(bench.model.entry(0, 3), Some([3, 0]));
 }
 
-#[test]
 fn another_chip_is_refused_and_both_revisions_are_taken() {
     for version in [0x0000_00a2_0000_0001, 0x0000_00a2_0000_0002] {
         let mut bench = Bench::new();
@@ -158,7 +151,6 @@ fn another_chip_is_refused_and_both_revisions_are_taken() {
     assert_eq!(bench.phb.poll(), Err(ResetError::Version(version)));
 }
 
-#[test]
 fn the_root_port_is_set_up_and_says_that_it_is_a_bridge() {
     let mut bench = Bench::started();
     let root = Bdf::new(0, 0, 0);
@@ -178,7 +170,6 @@ fn the_root_port_is_set_up_and_says_that_it_is_a_bridge() {
     bench.good();
 }
 
-#[test]
 fn config_space_is_blocked_while_a_reset_is_under_way() {
     for kind in [ResetKind::Hot, ResetKind::Fundamental, ResetKind::Complete] {
         let mut bench = Bench::started();
@@ -218,7 +209,6 @@ fn furnish(bench: &mut Bench) -> DmaWindow {
     window
 }
 
-#[test]
 fn a_complete_reset_brings_every_table_back() {
     for is_fenced in [false, true] {
         let mut bench = Bench::started();
@@ -252,7 +242,6 @@ fn a_complete_reset_brings_every_table_back() {
     }
 }
 
-#[test]
 fn lesser_resets_keep_the_tables() {
     for kind in [ResetKind::Hot, ResetKind::Fundamental] {
         let mut bench = Bench::started();
@@ -269,7 +258,6 @@ fn lesser_resets_keep_the_tables() {
     }
 }
 
-#[test]
 fn a_fence_that_stays_up_is_an_error_and_lesser_resets_do_not_try() {
     let mut bench = Bench::started();
     bench.model.fence_for(9);
@@ -283,7 +271,6 @@ fn a_fence_that_stays_up_is_an_error_and_lesser_resets_do_not_try() {
     bench.good();
 }
 
-#[test]
 fn an_empty_slot_is_no_error() {
     let mut bench = Bench::new();
     bench.run_hub();
@@ -294,7 +281,6 @@ fn an_empty_slot_is_no_error() {
     assert_eq!(bench.phb.next_event(), None);
 }
 
-#[test]
 fn a_fenced_bridge_answers_by_the_slow_path() {
     let bench = Bench::started();
     bench.model.fence();
@@ -303,3 +289,20 @@ fn a_fenced_bridge_answers_by_the_slow_path() {
     assert_eq!(bench.model.regs(Block::Asb).read64(version) >> 32, 0xa2);
     bench.good();
 }
+
+cases::cases!(
+    hub_and_bridge_start_and_leave_no_entry_unwritten,
+    a_bridge_before_its_hub_has_no_fast_path,
+    every_bridge_is_routed_and_broadcasts_reach_all_of_them,
+    absent_bridges_are_neither_routed_nor_heard,
+    the_hub_has_the_values_of_the_published_sequence,
+    the_bridge_has_the_values_of_the_published_sequence,
+    another_chip_is_refused_and_both_revisions_are_taken,
+    the_root_port_is_set_up_and_says_that_it_is_a_bridge,
+    config_space_is_blocked_while_a_reset_is_under_way,
+    a_complete_reset_brings_every_table_back,
+    lesser_resets_keep_the_tables,
+    a_fence_that_stays_up_is_an_error_and_lesser_resets_do_not_try,
+    an_empty_slot_is_no_error,
+    a_fenced_bridge_answers_by_the_slow_path,
+);

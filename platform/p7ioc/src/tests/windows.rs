@@ -4,7 +4,6 @@ use ioda::{Freeze, IodaError, M32Segment, M64Map, M64Window, MmioIo, Rid};
 
 const SEGMENT: u64 = 8 << 20;
 
-#[test]
 fn segments_belong_to_endpoints_and_stop_with_them() {
     let mut bench = Bench::started();
     let m32 = bench.phb.caps().m32;
@@ -44,7 +43,6 @@ fn segments_belong_to_endpoints_and_stop_with_them() {
     bench.good();
 }
 
-#[test]
 fn a_load_that_nothing_answers_stops_the_endpoint_of_its_segment() {
     let mut bench = Bench::started();
     bench.phb.map_m32(M32Segment(9), PE_LEFT).expect("there");
@@ -55,7 +53,6 @@ fn a_load_that_nothing_answers_stops_the_endpoint_of_its_segment() {
     bench.good();
 }
 
-#[test]
 fn io_segments_are_mapped_one_by_one() {
     let mut bench = Bench::started();
     bench.phb.map_io(5, PE_LEFT).expect("there");
@@ -68,7 +65,6 @@ fn io_segments_are_mapped_one_by_one() {
     bench.good();
 }
 
-#[test]
 fn wide_windows_open_move_and_grow_beside_each_other() {
     let mut bench = Bench::started();
     let base = bench.phb.layout().m64;
@@ -127,7 +123,6 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
     bench.good();
 }
 
-#[test]
 fn the_errors_of_a_parent_stop_its_children() {
     let mut bench = Bench::started();
     bench
@@ -151,7 +146,6 @@ fn the_errors_of_a_parent_stop_its_children() {
     bench.good();
 }
 
-#[test]
 fn an_endpoint_is_one_selection_and_no_two_overlap() {
     let mut bench = Bench::started();
     let buses = |bus, bus_shift| RidSel {
@@ -201,7 +195,6 @@ fn an_endpoint_is_one_selection_and_no_two_overlap() {
     bench.good();
 }
 
-#[test]
 fn errors_are_sorted_by_the_selection() {
     for (rids, inside, outside) in [
         (RidSel::one(LEFT_BDF), LEFT_BDF, Rid::new(3, 0, 1)),
@@ -237,3 +230,13 @@ fn errors_are_sorted_by_the_selection() {
         bench.good();
     }
 }
+
+cases::cases!(
+    segments_belong_to_endpoints_and_stop_with_them,
+    a_load_that_nothing_answers_stops_the_endpoint_of_its_segment,
+    io_segments_are_mapped_one_by_one,
+    wide_windows_open_move_and_grow_beside_each_other,
+    the_errors_of_a_parent_stop_its_children,
+    an_endpoint_is_one_selection_and_no_two_overlap,
+    errors_are_sorted_by_the_selection,
+);

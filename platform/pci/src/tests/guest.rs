@@ -95,7 +95,6 @@ fn block(count: u16) -> MsiBlock {
     }
 }
 
-#[test]
 fn bars_can_be_sized_and_never_move() {
     let mut owner = Owner::new(Intx::Denied);
     let [low, high] = owner.bars;
@@ -133,7 +132,6 @@ fn bars_can_be_sized_and_never_move() {
     assert_eq!(owner.image(), before, "none of it reached the device");
 }
 
-#[test]
 fn the_device_decodes_whatever_its_owner_says() {
     let mut owner = Owner::new(Intx::Denied);
     assert_eq!(owner.read(0x04, 2), 0x402);
@@ -161,7 +159,6 @@ fn the_device_decodes_whatever_its_owner_says() {
     owner.bench.good();
 }
 
-#[test]
 fn intx_is_its_owners_only_if_granted() {
     let mut denied = Owner::new(Intx::Denied);
     assert_eq!(denied.read(0x3d, 1), 0);
@@ -173,7 +170,6 @@ fn intx_is_its_owners_only_if_granted() {
     assert_eq!(granted.truth(0x04, 2), 0x6);
 }
 
-#[test]
 fn messages_are_the_hypervisors_to_set_and_the_owners_to_enable() {
     let mut owner = Owner::new(Intx::Denied);
     owner.write(MSI + 2, 2, 1);
@@ -224,7 +220,6 @@ fn messages_are_the_hypervisors_to_set_and_the_owners_to_enable() {
     );
 }
 
-#[test]
 fn an_msix_table_is_filled_through_its_bar() {
     let mut owner = Owner::new(Intx::Denied);
     // As Linux does: enabled and all masked before the messages are asked for.
@@ -282,7 +277,6 @@ impl MmioIo for Recorder {
     }
 }
 
-#[test]
 fn an_msix_entry_changes_only_while_it_is_masked() {
     let mut owner = Owner::new(Intx::Denied);
     let recorder = Recorder::default();
@@ -297,7 +291,6 @@ fn an_msix_entry_changes_only_while_it_is_masked() {
     assert_eq!(stores.len(), 5);
 }
 
-#[test]
 fn a_function_that_resets_itself_gets_back_what_it_lost() {
     for wake in [false, true] {
         let mut owner = Owner::new(Intx::Denied);
@@ -333,7 +326,6 @@ fn a_function_that_resets_itself_gets_back_what_it_lost() {
     }
 }
 
-#[test]
 fn the_hypervisor_can_reset_the_function_itself() {
     let mut owner = Owner::new(Intx::Denied);
     owner.write(0x04, 2, 6);
@@ -348,7 +340,6 @@ fn the_hypervisor_can_reset_the_function_itself() {
     assert_eq!((owner.read(0x04, 2), owner.truth(0x04, 2)), (0x402, 0x402));
 }
 
-#[test]
 fn express_control_gives_what_harms_nobody() {
     let mut owner = Owner::new(Intx::Denied);
     owner.write(EXPRESS + 8, 2, 0x7fff);
@@ -364,7 +355,6 @@ fn express_control_gives_what_harms_nobody() {
     );
 }
 
-#[test]
 fn vital_product_data_is_read_and_never_written() {
     let mut owner = Owner::new(Intx::Denied);
     owner.write(VPD + 2, 2, 0x8123);
@@ -386,7 +376,6 @@ fn vital_product_data_is_read_and_never_written() {
     assert_eq!(owner.truth(VPD + 2, 2), 0x0144);
 }
 
-#[test]
 fn capabilities_that_break_out_are_not_there() {
     let mut owner = Owner::new(Intx::Denied);
     let mut chain = Vec::new();
@@ -417,7 +406,6 @@ fn capabilities_that_break_out_are_not_there() {
     assert_eq!(owner.truth(AER + 0x18, 4), 0);
 }
 
-#[test]
 fn a_hidden_first_extended_capability_leaves_those_behind_it() {
     let hidden = Device::endpoint(0x8086, 1, 0).with_express(0, 0);
     let hidden = hidden
@@ -435,7 +423,6 @@ fn a_hidden_first_extended_capability_leaves_those_behind_it() {
     assert_eq!(guest.read(&mut bench.host, 0x148, 4), Ok(0x0001_0003));
 }
 
-#[test]
 fn everything_not_listed_is_read_only() {
     let mut owner = Owner::new(Intx::Denied);
     let before = owner.image();
@@ -462,7 +449,6 @@ fn everything_not_listed_is_read_only() {
     owner.bench.good();
 }
 
-#[test]
 fn status_bits_clear_one_by_one() {
     let mut owner = Owner::new(Intx::Denied);
     owner.bench.model.with_fabric(|fabric| {
@@ -484,7 +470,6 @@ fn status_bits_clear_one_by_one() {
     assert_eq!(owner.read(0x06, 2), 0xb910);
 }
 
-#[test]
 fn accesses_that_are_none_are_refused() {
     let mut owner = Owner::new(Intx::Denied);
     let host = &mut owner.bench.host;
@@ -509,3 +494,21 @@ fn accesses_that_are_none_are_refused() {
     host.reset(ioda::ResetKind::Complete);
     assert_eq!(owner.guest.read(host, 0, 4), Err(Refusal::Busy));
 }
+
+cases::cases!(
+    bars_can_be_sized_and_never_move,
+    the_device_decodes_whatever_its_owner_says,
+    intx_is_its_owners_only_if_granted,
+    messages_are_the_hypervisors_to_set_and_the_owners_to_enable,
+    an_msix_table_is_filled_through_its_bar,
+    an_msix_entry_changes_only_while_it_is_masked,
+    a_function_that_resets_itself_gets_back_what_it_lost,
+    the_hypervisor_can_reset_the_function_itself,
+    express_control_gives_what_harms_nobody,
+    vital_product_data_is_read_and_never_written,
+    capabilities_that_break_out_are_not_there,
+    a_hidden_first_extended_capability_leaves_those_behind_it,
+    everything_not_listed_is_read_only,
+    status_bits_clear_one_by_one,
+    accesses_that_are_none_are_refused,
+);

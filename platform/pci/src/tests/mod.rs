@@ -1,10 +1,11 @@
 //! Enumeration, plans and the guest's view, on `ioda-model` through the `phb3` driver.
 
-mod guest;
-mod planner;
-mod scanning;
+pub(crate) mod guest;
+pub(crate) mod planner;
+pub(crate) mod scanning;
 
 use crate::{Plan, Topology, plan, scan};
+use cases::prelude::*;
 use ioda::{BeU16, BeU64, DmaTable, Ioda, PhbId, Step};
 use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
 use phb3::{Bases, Ive, Pbcq, Phb3, Port, Tables};

@@ -120,7 +120,6 @@ fn above(topology: &Topology, index: usize) -> Vec<usize> {
 }
 
 proptest! {
-    #[test]
     fn a_plan_keeps_endpoints_apart_and_bridges_tight(topology in trees()) {
         let caps = caps();
         let Ok(plan) = plan(&topology, &caps) else { return Ok(()) };
@@ -193,7 +192,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn everything_small_fits(topology in vec(4..22u32, 1..60).prop_map(|shifts| {
         let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
         for shift in shifts {
@@ -207,7 +205,6 @@ proptest! {
     }
 }
 
-#[test]
 fn large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit() {
     let mut bars = [None; 6];
     bars[0] = bar(BarKind::Mem64Prefetch, 30);
@@ -236,7 +233,6 @@ fn large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit() {
     assert_eq!(moved.count(), 1);
 }
 
-#[test]
 fn what_does_not_fit_is_named() {
     let mut bars = [None; 6];
     bars[0] = bar(BarKind::Mem32, 30);
@@ -268,7 +264,6 @@ fn what_does_not_fit_is_named() {
     assert!(matches!(error, PlanError::Pe { .. }));
 }
 
-#[test]
 fn functions_behind_a_bridge_to_conventional_pci_share_an_endpoint() {
     let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
     for index in 1..4 {
@@ -294,7 +289,6 @@ fn disk(bars: usize) -> Device {
     }
 }
 
-#[test]
 fn a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint() {
     for kind in [Kind::Emulator, Kind::Chip] {
         let mut fabric = Fabric::new(root());
@@ -336,7 +330,6 @@ fn a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint() {
     }
 }
 
-#[test]
 fn a_bar_in_a_64_bit_window_answers_there() {
     let mut fabric = Fabric::new(root());
     let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
@@ -364,3 +357,13 @@ fn a_bar_in_a_64_bit_window_answers_there() {
     }
     bench.good();
 }
+
+cases::cases!(
+    a_plan_keeps_endpoints_apart_and_bridges_tight,
+    everything_small_fits,
+    large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit,
+    what_does_not_fit_is_named,
+    functions_behind_a_bridge_to_conventional_pci_share_an_endpoint,
+    a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint,
+    a_bar_in_a_64_bit_window_answers_there,
+);

@@ -52,7 +52,6 @@ fn rich() -> Fabric {
     fabric
 }
 
-#[test]
 fn every_function_is_found_with_what_it_has() {
     for kind in [Kind::Emulator, Kind::Chip] {
         let mut bench = Bench::of(kind, rich());
@@ -144,7 +143,6 @@ fn every_function_is_found_with_what_it_has() {
     }
 }
 
-#[test]
 fn siblings_below_a_switch_are_kept_apart_where_it_can() {
     let mut bench = Bench::new(rich());
     let topology = bench.scan();
@@ -159,7 +157,6 @@ fn siblings_below_a_switch_are_kept_apart_where_it_can() {
     );
 }
 
-#[test]
 fn nothing_found_decodes_or_masters() {
     let mut bench = Bench::new(rich());
     let topology = bench.scan();
@@ -172,7 +169,6 @@ fn nothing_found_decodes_or_masters() {
     }
 }
 
-#[test]
 fn chains_that_go_in_circles_or_nowhere_end() {
     let looped = Device::endpoint(0x1234, 1, 0)
         .with_power()
@@ -194,7 +190,6 @@ fn chains_that_go_in_circles_or_nowhere_end() {
     }
 }
 
-#[test]
 fn bars_that_make_no_sense_are_left_alone() {
     let wild = Device::endpoint(0x1234, 1, 0)
         .with_bar32(1, 4096)
@@ -218,7 +213,6 @@ fn bars_that_make_no_sense_are_left_alone() {
     assert_eq!(function.msix, None);
 }
 
-#[test]
 fn bridges_nested_without_end_are_cut_off() {
     let mut fabric = Fabric::new(root());
     let mut above = 0;
@@ -229,7 +223,6 @@ fn bridges_nested_without_end_are_cut_off() {
     assert_eq!(bench.scan().functions.len(), Path::MAX_DEPTH);
 }
 
-#[test]
 fn more_bridges_than_buses_are_cut_off() {
     let mut fabric = Fabric::new(root());
     let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
@@ -243,3 +236,13 @@ fn more_bridges_than_buses_are_cut_off() {
     assert_eq!(topology.functions.iter().filter(below).count(), 253);
     bench.good();
 }
+
+cases::cases!(
+    every_function_is_found_with_what_it_has,
+    siblings_below_a_switch_are_kept_apart_where_it_can,
+    nothing_found_decodes_or_masters,
+    chains_that_go_in_circles_or_nowhere_end,
+    bars_that_make_no_sense_are_left_alone,
+    bridges_nested_without_end_are_cut_off,
+    more_bridges_than_buses_are_cut_off,
+);

@@ -4,7 +4,6 @@ use ioda::{CfgError, Event, Freeze, IodaError};
 const PE: PeNumber = PeNumber(64);
 const CHILD: PeNumber = PeNumber(130);
 
-#[test]
 fn a_fault_freezes_its_endpoint_until_it_is_thawed() {
     let mut bench = Bench::started(Kind::Chip);
     let (_, table) = bench.own(LEFT_BDF, PE, 0x20_0000);
@@ -28,7 +27,6 @@ fn a_fault_freezes_its_endpoint_until_it_is_thawed() {
     bench.good();
 }
 
-#[test]
 fn an_error_freezes_who_is_linked_and_nobody_else() {
     let mut bench = Bench::started(Kind::Chip);
     bench
@@ -57,7 +55,6 @@ fn an_error_freezes_who_is_linked_and_nobody_else() {
     bench.good();
 }
 
-#[test]
 fn a_fenced_bridge_says_so_and_is_left_alone() {
     let mut bench = Bench::started(Kind::Chip);
     bench.model.fence();
@@ -71,7 +68,6 @@ fn a_fenced_bridge_says_so_and_is_left_alone() {
     bench.good();
 }
 
-#[test]
 fn an_error_that_stops_nothing_is_told_until_it_is_cleared() {
     let mut bench = Bench::started(Kind::Chip);
     bench.model.latch_errors(2);
@@ -81,3 +77,10 @@ fn an_error_that_stops_nothing_is_told_until_it_is_cleared() {
     assert_eq!(bench.phb.next_event(), None);
     bench.good();
 }
+
+cases::cases!(
+    a_fault_freezes_its_endpoint_until_it_is_thawed,
+    an_error_freezes_who_is_linked_and_nobody_else,
+    a_fenced_bridge_says_so_and_is_left_alone,
+    an_error_that_stops_nothing_is_told_until_it_is_cleared,
+);

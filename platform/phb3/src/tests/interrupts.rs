@@ -25,7 +25,6 @@ fn delivery(block: &MsiBlock) -> Delivery {
     }
 }
 
-#[test]
 fn a_message_reaches_the_thread_it_was_sent_to() {
     for kind in [Kind::Chip, Kind::Emulator] {
         let mut bench = Bench::started(kind);
@@ -56,7 +55,6 @@ fn a_message_reaches_the_thread_it_was_sent_to() {
     }
 }
 
-#[test]
 fn a_message_of_another_endpoint_is_refused() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -83,7 +81,6 @@ fn a_message_of_another_endpoint_is_refused() {
     assert_eq!(bench.model.deliveries(), []);
 }
 
-#[test]
 fn an_edge_in_service_or_masked_is_not_lost() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -100,7 +97,6 @@ fn an_edge_in_service_or_masked_is_not_lost() {
     bench.good();
 }
 
-#[test]
 fn an_edge_between_the_two_halves_of_the_end_is_not_lost() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -127,7 +123,6 @@ fn an_edge_between_the_two_halves_of_the_end_is_not_lost() {
     bench.good();
 }
 
-#[test]
 fn many_rounds_lose_and_make_up_nothing_whatever_the_cache_drops() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -144,7 +139,6 @@ fn many_rounds_lose_and_make_up_nothing_whatever_the_cache_drops() {
     bench.good();
 }
 
-#[test]
 fn a_reset_source_forgets_what_was_pending() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -167,7 +161,6 @@ fn a_reset_source_forgets_what_was_pending() {
     bench.good();
 }
 
-#[test]
 fn a_block_of_messages_shares_one_address() {
     let mut bench = Bench::started(Kind::Chip);
     allocated(&mut bench);
@@ -191,7 +184,6 @@ fn a_block_of_messages_shares_one_address() {
     bench.good();
 }
 
-#[test]
 fn what_was_given_back_is_refused_to_everyone() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -218,7 +210,6 @@ fn what_was_given_back_is_refused_to_everyone() {
     bench.good();
 }
 
-#[test]
 fn allocation_refuses_what_it_cannot_give() {
     let mut bench = Bench::started(Kind::Emulator);
     assert_eq!(bench.phb.msi_alloc(PE, 3), Err(MsiError::Count));
@@ -233,7 +224,6 @@ fn allocation_refuses_what_it_cannot_give() {
     assert_eq!(bench.phb.msi_alloc(PE, 32), Err(MsiError::NoVector));
 }
 
-#[test]
 fn wires_are_routed_too() {
     let bench = Bench::started(Kind::Chip);
     let inta = Irq(0x800 + 0x7f8);
@@ -259,3 +249,16 @@ fn wires_are_routed_too() {
     bench.port.eoi(Irq(0));
     bench.good();
 }
+
+cases::cases!(
+    a_message_reaches_the_thread_it_was_sent_to,
+    a_message_of_another_endpoint_is_refused,
+    an_edge_in_service_or_masked_is_not_lost,
+    an_edge_between_the_two_halves_of_the_end_is_not_lost,
+    many_rounds_lose_and_make_up_nothing_whatever_the_cache_drops,
+    a_reset_source_forgets_what_was_pending,
+    a_block_of_messages_shares_one_address,
+    what_was_given_back_is_refused_to_everyone,
+    allocation_refuses_what_it_cannot_give,
+    wires_are_routed_too,
+);

@@ -6,7 +6,6 @@ const PE_LEFT: PeNumber = PeNumber(17);
 const PE_RIGHT: PeNumber = PeNumber(200);
 const SEGMENT: u64 = 8 << 20;
 
-#[test]
 fn each_endpoint_reaches_its_own_pages_alone() {
     let mut bench = Bench::started(Kind::Chip);
     let (left, left_table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -28,7 +27,6 @@ fn each_endpoint_reaches_its_own_pages_alone() {
     bench.good();
 }
 
-#[test]
 fn permissions_and_bounds_of_a_window_are_exact() {
     for (address, writes) in [
         (0x1000, true),
@@ -51,7 +49,6 @@ fn permissions_and_bounds_of_a_window_are_exact() {
     }
 }
 
-#[test]
 fn an_unmapped_page_is_out_of_reach_only_after_a_flush() {
     let mut bench = Bench::started(Kind::Chip);
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -73,7 +70,6 @@ fn an_unmapped_page_is_out_of_reach_only_after_a_flush() {
     bench.good();
 }
 
-#[test]
 fn many_pages_are_flushed_at_once() {
     let mut bench = Bench::started(Kind::Chip);
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -95,7 +91,6 @@ fn many_pages_are_flushed_at_once() {
     bench.good();
 }
 
-#[test]
 fn the_second_window_is_flushed_at_its_own_addresses() {
     let mut bench = Bench::started(Kind::Chip);
     bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -122,7 +117,6 @@ fn the_second_window_is_flushed_at_its_own_addresses() {
     );
 }
 
-#[test]
 fn a_closed_window_reaches_nothing_and_can_be_opened_again() {
     let mut bench = Bench::started(Kind::Chip);
     let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -159,7 +153,6 @@ fn a_closed_window_reaches_nothing_and_can_be_opened_again() {
     bench.good();
 }
 
-#[test]
 fn windows_refuse_what_the_chip_cannot_do() {
     let mut bench = Bench::started(Kind::Emulator);
     let cells = leak(|| BeU64::new(0), 512);
@@ -197,7 +190,6 @@ fn windows_refuse_what_the_chip_cannot_do() {
     );
 }
 
-#[test]
 fn a_requester_that_moved_is_the_new_owners_at_once() {
     let mut bench = Bench::started(Kind::Chip);
     let (_, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
@@ -224,7 +216,6 @@ fn a_requester_that_moved_is_the_new_owners_at_once() {
     bench.good();
 }
 
-#[test]
 fn a_segment_belongs_to_one_endpoint_and_stops_with_it() {
     let mut bench = Bench::started(Kind::Emulator);
     bench
@@ -255,7 +246,6 @@ fn a_segment_belongs_to_one_endpoint_and_stops_with_it() {
     bench.good();
 }
 
-#[test]
 fn a_64_bit_window_is_one_endpoints_or_one_segment_each() {
     let mut bench = Bench::started(Kind::Chip);
     let base = Model::MMIO0 + (1 << 30);
@@ -311,3 +301,16 @@ fn a_64_bit_window_is_one_endpoints_or_one_segment_each() {
     );
     bench.good();
 }
+
+cases::cases!(
+    each_endpoint_reaches_its_own_pages_alone,
+    permissions_and_bounds_of_a_window_are_exact,
+    an_unmapped_page_is_out_of_reach_only_after_a_flush,
+    many_pages_are_flushed_at_once,
+    the_second_window_is_flushed_at_its_own_addresses,
+    a_closed_window_reaches_nothing_and_can_be_opened_again,
+    windows_refuse_what_the_chip_cannot_do,
+    a_requester_that_moved_is_the_new_owners_at_once,
+    a_segment_belongs_to_one_endpoint_and_stops_with_it,
+    a_64_bit_window_is_one_endpoints_or_one_segment_each,
+);

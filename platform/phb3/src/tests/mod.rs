@@ -1,11 +1,12 @@
 //! The driver against `ioda-model`, which enforces what the chip does.
 
-mod eeh;
-mod interrupts;
-mod isolation;
-mod start;
+pub(crate) mod eeh;
+pub(crate) mod interrupts;
+pub(crate) mod isolation;
+pub(crate) mod start;
 
 use crate::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+use cases::prelude::*;
 use core::sync::atomic::Ordering::Relaxed;
 use ioda::{
     Bdf, BeU16, BeU64, CfgOffset, CfgWidth, DmaTable, DmaWindow, Ioda, PeNumber, PhbId, RidSel,

@@ -7,7 +7,6 @@ fn vendor(bench: &mut Bench, bdf: Bdf) -> Result<u32, CfgError> {
     bench.phb.cfg_read(bdf, VENDOR, CfgWidth::Word)
 }
 
-#[test]
 fn the_chip_is_started_with_its_waits_and_without_a_fault() {
     let mut bench = Bench::new(Kind::Chip);
     assert_eq!(
@@ -25,7 +24,6 @@ fn the_chip_is_started_with_its_waits_and_without_a_fault() {
     bench.good();
 }
 
-#[test]
 fn where_there_is_no_link_nothing_is_waited_for() {
     let mut bench = Bench::new(Kind::Emulator);
     assert_eq!(bench.run(), 0);
@@ -33,7 +31,6 @@ fn where_there_is_no_link_nothing_is_waited_for() {
     bench.good();
 }
 
-#[test]
 fn config_cycles_have_every_width_and_refuse_what_is_wrong() {
     let mut bench = Bench::started(Kind::Emulator);
     let read =
@@ -62,7 +59,6 @@ fn config_cycles_have_every_width_and_refuse_what_is_wrong() {
     bench.good();
 }
 
-#[test]
 fn asking_for_a_function_that_is_not_there_leaves_nothing_frozen() {
     for kind in [Kind::Chip, Kind::Emulator] {
         let mut bench = Bench::started(kind);
@@ -72,7 +68,6 @@ fn asking_for_a_function_that_is_not_there_leaves_nothing_frozen() {
     }
 }
 
-#[test]
 fn the_prefetch_window_reads_as_written_even_where_the_port_loses_it() {
     for kind in [Kind::Chip, Kind::Emulator] {
         let mut bench = Bench::started(kind);
@@ -94,7 +89,6 @@ fn the_prefetch_window_reads_as_written_even_where_the_port_loses_it() {
     }
 }
 
-#[test]
 fn a_complete_reset_brings_back_every_table() {
     for kind in [Kind::Chip, Kind::Emulator] {
         let mut bench = Bench::started(kind);
@@ -121,7 +115,6 @@ fn a_complete_reset_brings_back_every_table() {
     }
 }
 
-#[test]
 fn a_hot_reset_resets_what_is_below_and_keeps_the_rest() {
     let mut bench = Bench::started(Kind::Emulator);
     bench.phb.reset(ResetKind::Hot);
@@ -135,7 +128,6 @@ fn a_hot_reset_resets_what_is_below_and_keeps_the_rest() {
     bench.good();
 }
 
-#[test]
 fn tables_of_a_wrong_shape_are_refused() {
     let bench = Bench::new(Kind::Emulator);
     let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
@@ -149,3 +141,14 @@ fn tables_of_a_wrong_shape_are_refused() {
     let refused = Phb3::new(pbcq, bench.port, tables).err();
     assert_eq!(refused, Some(ResetError::Table("RTT")));
 }
+
+cases::cases!(
+    the_chip_is_started_with_its_waits_and_without_a_fault,
+    where_there_is_no_link_nothing_is_waited_for,
+    config_cycles_have_every_width_and_refuse_what_is_wrong,
+    asking_for_a_function_that_is_not_there_leaves_nothing_frozen,
+    the_prefetch_window_reads_as_written_even_where_the_port_loses_it,
+    a_complete_reset_brings_back_every_table,
+    a_hot_reset_resets_what_is_below_and_keeps_the_rest,
+    tables_of_a_wrong_shape_are_refused,
+);
