@@ -29,6 +29,16 @@ pub enum M64Map {
         /// The endpoint.
         pe: PeNumber,
     },
+    /// 2^`shift` bytes at `base` in eight equal segments, each to the endpoint that it is given
+    /// ([`crate::M64Kinds::ANY_MAP`]).
+    AnyMap {
+        /// Real and PCI address, a multiple of the size.
+        base: u64,
+        /// log2 of its bytes.
+        shift: u8,
+        /// The endpoint of each segment.
+        pes: [PeNumber; 8],
+    },
     /// 2^`shift` bytes at `base` in equal segments; segment n to endpoint n.
     SegmentIsPe {
         /// Real and PCI address, a multiple of the size.
@@ -139,10 +149,11 @@ pub trait Ioda {
     /// [`IodaError::Pe`], [`IodaError::Segment`].
     fn map_m32(&mut self, segment: M32Segment, pe: PeNumber) -> Result<(), IodaError>;
 
-    /// Opens a 64-bit window as `map`, or closes it.
+    /// Opens a 64-bit window as `map`, or closes it. One that is open moves; the others are not touched.
     ///
     /// # Errors
-    /// [`IodaError::M64Window`], [`IodaError::Pe`], [`IodaError::M64Range`].
+    /// [`IodaError::M64Window`], [`IodaError::Pe`], [`IodaError::M64Range`]; the last one also for a kind that
+    /// the bridge does not have ([`crate::M64Caps::kinds`]).
     fn set_m64(&mut self, window: M64Window, map: Option<M64Map>) -> Result<(), IodaError>;
 
     /// Opens a DMA window for `pe` alone, translated by `table`, at the first free place or at `at` if given.

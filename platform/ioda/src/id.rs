@@ -159,6 +159,10 @@ impl fmt::Display for PeNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct M32Segment(pub u16);
 
+/// A segment of a bridge's I/O window, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IoSegment(pub u16);
+
 /// One of a bridge's 64-bit MMIO windows, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct M64Window(pub u8);

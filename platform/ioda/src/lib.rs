@@ -5,6 +5,7 @@
 //! interrupts, and stops ("freezes") an endpoint that errs.
 //!
 //! - [`Ioda`]: what a partition manager needs of every bridge; one caller at a time.
+//! - [`IoSpace`], [`M64Segments`], [`Inject`]: what only some bridges have.
 //! - [`MsiSource`]: hands out message interrupts.
 //! - [`TceFlush`], [`IrqBackend`]: what hcalls do many times a second; shared, no lock of the bridge.
 //! - [`RegIo`], [`XscomIo`], [`MmioIo`]: what a driver needs of the machine it runs on.
@@ -33,16 +34,23 @@ mod error;
 mod id;
 mod io;
 mod irq;
+mod special;
 
 pub use bridge::{Event, Freeze, Ioda, M64Map, Pest, ResetKind, Step};
 pub use caps::{Caps, DmaModel, M32Caps, M64Caps, M64Kinds, PageShifts, RidRule};
 pub use cell::{BeU16, BeU32, BeU64, DmaTable};
 pub use dma::{DmaWindow, Permission, TceFlush, TceRange, TceTable, TveIndex, host_tce};
 pub use error::{CfgError, IodaError, MsiError, ResetError};
-pub use id::{Bdf, CfgOffset, CfgWidth, M32Segment, M64Window, PeNumber, PhbId, Rid, RidSel};
+pub use id::{
+    Bdf, CfgOffset, CfgWidth, IoSegment, M32Segment, M64Window, PeNumber, PhbId, Rid, RidSel,
+};
 pub use io::{MmioIo, Reg, Reg8, Reg16, Reg32, Reg64, RegIo, XscomError, XscomIo};
 pub use irq::{IrqBackend, IrqKind, MsiBlock, MsiSource};
 pub use papr_abi::Irq;
+pub use special::{
+    Inject, InjectAccess, InjectError, InjectRepeat, InjectTarget, Injection, IoCaps, IoSpace,
+    M64Segments,
+};
 
 #[cfg(any(test, feature = "cases"))]
 cases::table!(cell::tests, dma::tests, id::tests, io::tests,);

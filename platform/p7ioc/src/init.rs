@@ -50,18 +50,21 @@ pub(crate) const LEM_MASK: u64 = 0x1249_a114_7f50_0f2c;
 pub(crate) const PORT_IRQS: u64 = 0x7e65_0000_0000_0000;
 pub(crate) const PORT_IRQS_NO_LINK: u64 = 0x7e00_0000_0000_0000;
 
-/// Versions of the chip: DD1.0 and DD1.1.
+/// `VERSION` 24:31.
 const MAJOR: u64 = 0xa2;
+/// 48:63: DD1.0; DD1.1 is the next.
+const MINOR_DD10: u64 = 1;
 
 impl<R: RegIo> Phb<R> {
     /// By the slow path: what the fast one needs.
-    pub(crate) fn init_slow(&self) -> Result<(), ResetError> {
+    pub(crate) fn init_slow(&mut self) -> Result<(), ResetError> {
         let io = &self.asb;
         let version = io.read64(regs::VERSION);
         // 24:31; skiboot drops them and never finds DD1.0.
         if version >> 32 & 0xff != MAJOR {
             return Err(ResetError::Version(version));
         }
+        self.is_dd10 = version & 0xffff == MINOR_DD10;
         for (reg, value) in [
             (regs::AIB_TX_CHAN_MAPPING, 0x0211_3000_0000_0000),
             (regs::AIB_RX_CMD_CRED, 0x0020_0020_0020_0001),

@@ -29,6 +29,7 @@ mod dma;
 mod eeh;
 pub mod hub;
 mod init;
+mod inject;
 mod m64;
 mod msi;
 mod owners;
@@ -48,8 +49,9 @@ pub use port::Port;
 pub use rids::Overlap;
 
 use ioda::{
-    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Ioda, IodaError,
-    M32Caps, M32Segment, M64Caps, M64Kinds, M64Map, M64Window, MsiBlock, MsiError, MsiSource,
+    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Inject,
+    InjectError, InjectRepeat, Injection, IoCaps, IoSegment, IoSpace, Ioda, IodaError, M32Caps,
+    M32Segment, M64Caps, M64Kinds, M64Map, M64Segments, M64Window, MsiBlock, MsiError, MsiSource,
     PageShifts, PeNumber, Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable,
     TveIndex,
 };
@@ -75,6 +77,10 @@ pub struct Phb<R: 'static> {
     pcie_cap: Option<CfgOffset>,
     /// The root port's bus numbers, which a reset of it loses.
     buses: u32,
+    /// Whether this is the chip's first revision, and has its faults.
+    is_dd10: bool,
+    /// Whose accesses are made to fail, and how often.
+    injected: Option<(PeNumber, InjectRepeat)>,
     msis: MsiMap,
     /// The selection of each endpoint.
     rids: [Option<RidSel>; PES as usize],
@@ -99,6 +105,8 @@ impl<R: RegIo> Phb<R> {
             fenced: false,
             pcie_cap: None,
             buses: 0x00ff_0100,
+            is_dd10: false,
+            injected: None,
             msis: MsiMap::new(),
             rids: [None; PES as usize],
             slots: [None; dma::SLOTS as usize],
@@ -250,7 +258,8 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
             Some(M64Map::SinglePe { base, shift, pe }) => {
                 self.m64_open(window, base, shift, [pe; M64_SEGMENTS])
             }
-            // Segments do not number endpoints here; `m64_open` maps them.
+            Some(M64Map::AnyMap { base, shift, pes }) => self.m64_open(window, base, shift, pes),
+            // Segments do not number endpoints here.
             Some(M64Map::SegmentIsPe { .. }) => Err(IodaError::M64Range),
         }
     }
@@ -311,15 +320,38 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
     }
 }
 
-impl<R: RegIo> Phb<R> {
-    /// Gives a segment of the I/O window, 64 KiB, to `pe`.
-    ///
-    /// # Errors
-    /// [`IodaError::Pe`], [`IodaError::Segment`].
-    pub fn map_io(&mut self, segment: u16, pe: PeNumber) -> Result<(), IodaError> {
-        self.set_segment(owners::Space::Io, segment, pe)
+impl<R: RegIo> IoSpace for Phb<R> {
+    fn io_caps(&self) -> IoCaps {
+        IoCaps {
+            real: self.layout.io,
+            pci: 0,
+            segment_shift: hub::IO_SEGMENT_SHIFT,
+            segments: PES,
+        }
     }
 
+    fn map_io(&mut self, segment: IoSegment, pe: PeNumber) -> Result<(), IodaError> {
+        self.set_segment(owners::Space::Io, segment.0, pe)
+    }
+}
+
+impl<R: RegIo> M64Segments for Phb<R> {
+    fn map_m64(&mut self, window: M64Window, segment: u8, pe: PeNumber) -> Result<(), IodaError> {
+        self.m64_segment(window, segment, pe)
+    }
+}
+
+impl<R: RegIo> Inject for Phb<R> {
+    fn inject(&mut self, pe: PeNumber, what: Injection) -> Result<(), InjectError> {
+        self.arm_injection(pe, what)
+    }
+
+    fn clear_injection(&mut self) {
+        self.disarm_injection();
+    }
+}
+
+impl<R: RegIo> Phb<R> {
     /// Lets `pe` have no more than `most` message interrupts at a time; what it has already stays.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ impl<R: RegIo> Phb<R> {
     /// # Errors
     /// [`IodaError::M64Window`], [`IodaError::Pe`]; [`IodaError::M64Range`] if it is out of the bridge's area,
     /// not aligned to its size, smaller than 16 MiB, or meets another window. Nothing is changed then.
-    pub fn m64_open(
+    pub(crate) fn m64_open(
         &mut self,
         window: M64Window,
         base: u64,
@@ -47,17 +47,15 @@ impl<R: RegIo> Phb<R> {
         Ok(())
     }
 
-    /// Gives one segment of a 64-bit window to `pe`.
-    ///
-    /// # Errors
-    /// [`IodaError::M64Window`], [`IodaError::Segment`], [`IodaError::Pe`].
-    pub fn m64_segment(
+    /// See [`ioda::M64Segments::map_m64`].
+    pub(crate) fn m64_segment(
         &mut self,
         window: M64Window,
         segment: u8,
         pe: PeNumber,
     ) -> Result<(), IodaError> {
-        if window.0 >= WINDOWS {
+        let entry = self.shadow.m64bt.get(usize::from(window.0));
+        if !entry.is_some_and(|entry| M64bt::ENABLE.is_set(*entry)) {
             return Err(IodaError::M64Window);
         }
         if usize::from(segment) >= M64_SEGMENTS {

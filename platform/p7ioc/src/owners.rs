@@ -45,7 +45,7 @@ impl<R: RegIo> Phb<R> {
         Ok(())
     }
 
-    fn rids_of(&self, pe: PeNumber) -> Option<RidSel> {
+    pub(crate) fn rids_of(&self, pe: PeNumber) -> Option<RidSel> {
         self.rids.get(usize::from(pe.0)).copied().flatten()
     }
 

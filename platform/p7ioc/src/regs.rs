@@ -32,6 +32,10 @@ pub(crate) const IODA_ADDR: Reg64 = Reg64::at(0x220);
 pub(crate) const IODA_DATA0: Reg64 = Reg64::at(0x228);
 /// The second word of an entry; written before the first.
 pub(crate) const IODA_DATA1: Reg64 = Reg64::at(0x230);
+pub(crate) const PAPR_ERR_INJ_CTL: Reg64 = Reg64::at(0x2b0);
+/// What is compared with what is accessed, and which of its bits.
+pub(crate) const PAPR_ERR_INJ_ADDR: Reg64 = Reg64::at(0x2b8);
+pub(crate) const PAPR_ERR_INJ_MASK: Reg64 = Reg64::at(0x2c0);
 pub(crate) const ETU_ERR_SUMMARY: Reg64 = Reg64::at(0x2c8);
 
 pub(crate) const UTL_SYS_BUS_AGENT_STATUS: Reg64 = Reg64::at(0x410);
@@ -168,6 +172,20 @@ register_bitfields![u64,
     pub(crate) Reset [
         /// 2: 0 asserts PERST.
         PERST_OFF OFFSET(63 - 2) NUMBITS(1) [],
+    ],
+    pub(crate) PaprErrInjCtl [
+        /// 0: DMA.
+        INBOUND OFFSET(63) NUMBITS(1) [],
+        /// 1: loads and stores.
+        OUTBOUND OFFSET(63 - 1) NUMBITS(1) [],
+        /// 2: until it is cleared.
+        STICKY OFFSET(63 - 2) NUMBITS(1) [],
+        /// 3: config cycles.
+        CONFIG OFFSET(63 - 3) NUMBITS(1) [],
+        /// 4
+        READ OFFSET(63 - 4) NUMBITS(1) [],
+        /// 5
+        WRITE OFFSET(63 - 5) NUMBITS(1) [],
     ],
     /// Routing of an interrupt: LXIVT and MXIVT.
     pub(crate) Xivt [

@@ -23,6 +23,11 @@ pub(crate) const fn segment(pe: PeNumber) -> u64 {
     (pe.0 as u64 & 0x7f) << Segment::PE.shift
 }
 
+/// The endpoint of such an entry.
+pub(crate) fn segment_pe(entry: u64) -> PeNumber {
+    PeNumber(Segment::PE.read(entry) as u16)
+}
+
 /// The doublewords of an endpoint's row of the propagation table that name `child`.
 pub(crate) const fn row_bit(child: PeNumber) -> [u64; 2] {
     let bit = 1u64 << (63 - (child.0 & 0x3f));

@@ -71,6 +71,7 @@ const RECEIVER_ERROR: u32 = 1;
 
 impl<R: RegIo> Phb<R> {
     pub(crate) fn begin_reset(&mut self, kind: ResetKind) {
+        self.disarm_injection();
         self.phase = match (kind, self.phase) {
             (_, Phase::Off) => Phase::Off,
             (ResetKind::Complete, _) => self.begin_complete(),

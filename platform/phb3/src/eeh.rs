@@ -57,6 +57,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     }
 
     pub(crate) fn clear_frozen(&mut self, pe: PeNumber, what: Freeze) {
+        self.disarm_one_shot(pe);
         if self.port.io.read64(regs::ETU_ERR_SUMMARY) != 0 {
             self.clear_latched();
         }

@@ -25,6 +25,7 @@
 mod config;
 mod eeh;
 mod init;
+mod inject;
 mod msi;
 mod pbcq;
 mod port;
@@ -42,10 +43,10 @@ pub use tables::{Ive, Tables};
 
 use config::PrefetchShadow;
 use ioda::{
-    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Ioda, IodaError,
-    IrqBackend, M32Caps, M32Segment, M64Caps, M64Kinds, M64Map, M64Window, MsiBlock, MsiError,
-    MsiSource, PageShifts, PeNumber, Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step,
-    TceTable, TveIndex, XscomIo,
+    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Inject,
+    InjectError, InjectRepeat, Injection, Ioda, IodaError, IrqBackend, M32Caps, M32Segment,
+    M64Caps, M64Kinds, M64Map, M64Window, MsiBlock, MsiError, MsiSource, PageShifts, PeNumber,
+    Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TveIndex, XscomIo,
 };
 use msi::MsiMap;
 pub(crate) use start::Phase;
@@ -77,6 +78,8 @@ pub struct Phb3<R: 'static, X> {
     /// Whether the tables in memory have their first content.
     tables_filled: bool,
     pcie_cap: Option<CfgOffset>,
+    /// Whose accesses are made to fail, and how often.
+    injected: Option<(PeNumber, InjectRepeat)>,
     msis: MsiMap,
     /// Shadows of the on-chip tables, for the reset that loses them.
     tvt: [u64; 512],
@@ -105,6 +108,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             prefetch: PrefetchShadow::default(),
             tables_filled: false,
             pcie_cap: None,
+            injected: None,
             msis: MsiMap::new(),
             tvt: [0; 512],
             m32dt: [windows::m32_entry(RESERVED); 256],
@@ -329,6 +333,16 @@ impl<R: RegIo + Sync, X: XscomIo> MsiSource for Phb3<R, X> {
             self.port.reset(self.irq(msi));
         }
         Ok(())
+    }
+}
+
+impl<R: RegIo, X: XscomIo> Inject for Phb3<R, X> {
+    fn inject(&mut self, pe: PeNumber, what: Injection) -> Result<(), InjectError> {
+        self.arm_injection(pe, what)
+    }
+
+    fn clear_injection(&mut self) {
+        self.disarm_injection();
     }
 }
 

@@ -38,6 +38,10 @@ pub(crate) const FFI_REQUEST: Reg64 = Reg64::at(0x238);
 pub(crate) const FFI_LOCK: Reg64 = Reg64::at(0x240);
 pub(crate) const IVC_INVALIDATE: Reg64 = Reg64::at(0x2a0);
 pub(crate) const IVC_UPDATE: Reg64 = Reg64::at(0x2a8);
+pub(crate) const PAPR_ERR_INJ_CTL: Reg64 = Reg64::at(0x2b0);
+/// What is compared with what is accessed, and which of its bits.
+pub(crate) const PAPR_ERR_INJ_ADDR: Reg64 = Reg64::at(0x2b8);
+pub(crate) const PAPR_ERR_INJ_MASK: Reg64 = Reg64::at(0x2c0);
 pub(crate) const ETU_ERR_SUMMARY: Reg64 = Reg64::at(0x2c8);
 
 pub(crate) const UTL_SYS_BUS_AGENT_STATUS: Reg64 = Reg64::at(0x410);
@@ -195,6 +199,20 @@ register_bitfields![u64,
         GEN OFFSET(63 - 33) NUMBITS(2) [],
         /// 48:63: the source.
         SID OFFSET(63 - 63) NUMBITS(16) [],
+    ],
+    pub(crate) PaprErrInjCtl [
+        /// 0: DMA.
+        INBOUND OFFSET(63) NUMBITS(1) [],
+        /// 1: loads and stores.
+        OUTBOUND OFFSET(63 - 1) NUMBITS(1) [],
+        /// 2: until it is cleared.
+        STICKY OFFSET(63 - 2) NUMBITS(1) [],
+        /// 3: config cycles.
+        CONFIG OFFSET(63 - 3) NUMBITS(1) [],
+        /// 4
+        READ OFFSET(63 - 4) NUMBITS(1) [],
+        /// 5
+        WRITE OFFSET(63 - 5) NUMBITS(1) [],
     ],
     pub(crate) Lxivt [
         /// 8:23: the server with two link bits below it.

@@ -59,6 +59,7 @@ const RECEIVER_ERROR: u32 = 1;
 
 impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     pub(crate) fn begin_reset(&mut self, kind: ResetKind) {
+        self.disarm_injection();
         let begun = match (kind, self.phase) {
             (_, Phase::Off) => Ok(Phase::Off),
             (ResetKind::Complete, _) => self.begin_complete(),

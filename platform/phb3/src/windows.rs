@@ -14,7 +14,7 @@ pub(crate) const SINGLE_SHIFT: u8 = 25;
 /// log2 of the smallest segmented one: Linux's documentation says at least 256 MiB.
 const SEGMENTED_SHIFT: u8 = 28;
 /// The address bit that tells an endpoint's two DMA windows apart.
-const WINDOW_SHIFT: u32 = 59;
+pub(crate) const WINDOW_SHIFT: u32 = 59;
 /// What log2 sizes in a TVE are less than the sizes.
 const TVE_SHIFT: u8 = 11;
 
@@ -100,6 +100,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
                     + M64bt::PE_LOW.val(u64::from(pe.0 & 0x1f));
                 entry.into()
             }
+            Some(M64Map::AnyMap { .. }) => return Err(IodaError::M64Range),
             Some(M64Map::SegmentIsPe { base, shift }) => {
                 self.check_m64(base, shift, SEGMENTED_SHIFT)?;
                 let entry = M64bt::ENABLE::SET

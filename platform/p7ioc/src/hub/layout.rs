@@ -12,6 +12,8 @@ pub(crate) const M32_PCI: u64 = 0xc000_0000;
 pub(crate) const M32_SEGMENT_SHIFT: u8 = 23;
 /// Bytes of a bridge's I/O window.
 pub(crate) const IO_BYTES: u64 = 0x80_0000;
+/// log2 of the bytes of one of its 128 segments.
+pub(crate) const IO_SEGMENT_SHIFT: u8 = 16;
 /// Bytes of a bridge's 64-bit area.
 pub(crate) const M64_BYTES: u64 = 0x8_0000_0000;
 

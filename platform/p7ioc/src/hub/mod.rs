@@ -14,7 +14,7 @@ mod start;
 mod values;
 
 pub use layout::{Facts, FactsError, Layout, Processor};
-pub(crate) use layout::{IO_BYTES, M32_PCI, M32_SEGMENT_SHIFT, M64_BYTES};
+pub(crate) use layout::{IO_BYTES, IO_SEGMENT_SHIFT, M32_PCI, M32_SEGMENT_SHIFT, M64_BYTES};
 pub use port::HubPort;
 pub use start::Hub;
 

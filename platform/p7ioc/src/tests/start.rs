@@ -1,5 +1,7 @@
 use super::*;
-use ioda::{CfgError, IrqBackend, M32Segment, M64Window, MsiSource, RegIo, ResetError};
+use ioda::{
+    CfgError, IoSegment, IoSpace, IrqBackend, M32Segment, M64Window, MsiSource, RegIo, ResetError,
+};
 
 fn hub_and_bridge_start_and_leave_no_entry_unwritten() {
     let mut bench = Bench::new();
@@ -199,7 +201,7 @@ fn furnish(bench: &mut Bench) -> DmaWindow {
     phb.link_pe(PE_LEFT, PE_RIGHT).expect("both are there");
     phb.map_m32(M32Segment(2), PE_LEFT).expect("it is there");
     phb.map_m32(M32Segment(127), PE_RIGHT).expect("it is there");
-    phb.map_io(127, PE_RIGHT).expect("it is there");
+    phb.map_io(IoSegment(127), PE_RIGHT).expect("it is there");
     let base = phb.layout().m64;
     phb.m64_open(M64Window(15), base, 27, [PE_LEFT; 8])
         .expect("it is free");

@@ -1,6 +1,9 @@
 use super::*;
 use crate::Overlap;
-use ioda::{Freeze, IodaError, M32Segment, M64Map, M64Window, MmioIo, Rid};
+use ioda::{
+    Freeze, IoCaps, IoSegment, IoSpace, IodaError, M32Segment, M64Map, M64Segments, M64Window,
+    MmioIo, Rid,
+};
 
 const SEGMENT: u64 = 8 << 20;
 
@@ -55,13 +58,23 @@ fn a_load_that_nothing_answers_stops_the_endpoint_of_its_segment() {
 
 fn io_segments_are_mapped_one_by_one() {
     let mut bench = Bench::started();
-    bench.phb.map_io(5, PE_LEFT).expect("there");
+    bench.phb.map_io(IoSegment(5), PE_LEFT).expect("there");
     let io = bench.phb.layout().io;
+    let caps = IoCaps {
+        real: io,
+        pci: 0,
+        segment_shift: 16,
+        segments: 128,
+    };
+    assert_eq!(bench.phb.io_caps(), caps);
     let at = |offset| bench.model.segment_pe(io + offset);
     assert_eq!(at(0x5_0000), Some(PE_LEFT));
     assert_eq!(at(0x5_ffff), Some(PE_LEFT));
     assert_eq!(at(0x6_0000), Some(PeNumber(127)));
-    assert_eq!(bench.phb.map_io(128, PE_LEFT), Err(IodaError::Segment));
+    assert_eq!(
+        bench.phb.map_io(IoSegment(128), PE_LEFT),
+        Err(IodaError::Segment)
+    );
     bench.good();
 }
 
@@ -70,7 +83,11 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
     let base = bench.phb.layout().m64;
     let pes: [PeNumber; 8] = core::array::from_fn(|n| PeNumber(n as u16 + 10));
     let phb = &mut bench.phb;
-    phb.m64_open(M64Window(0), base, 24, pes).expect("free");
+    let open = |phb: &mut Phb<_>, base, shift| {
+        let map = M64Map::AnyMap { base, shift, pes };
+        phb.set_m64(M64Window(0), Some(map))
+    };
+    open(phb, base, 24).expect("free");
     phb.set_m64(
         M64Window(1),
         Some(M64Map::SinglePe {
@@ -87,7 +104,7 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
     );
     assert_eq!((at(16 << 20), at((32 << 20) - 1)), (Some(101), Some(101)));
     assert_eq!(at(32 << 20), None);
-    phb.m64_segment(M64Window(0), 1, PE_LEFT).expect("there");
+    phb.map_m64(M64Window(0), 1, PE_LEFT).expect("there");
     assert_eq!(at(2 << 20), Some(17));
     // Growing into the neighbour, out of the area, or crooked: nothing is changed.
     let area_end = base + (32 << 30);
@@ -101,13 +118,12 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
         (base, 64),
         (u64::MAX << 24, 24),
     ] {
-        let refused = phb.m64_open(M64Window(0), base, shift, pes);
+        let refused = open(phb, base, shift);
         assert_eq!(refused, Err(IodaError::M64Range), "{base:#x} {shift}");
     }
     assert_eq!(at(2 << 20), Some(17));
     // Elsewhere it may be larger, and the other has not noticed.
-    phb.m64_open(M64Window(0), area_end - (1 << 30), 30, pes)
-        .expect("free");
+    open(phb, area_end - (1 << 30), 30).expect("free");
     assert_eq!(
         (at(0), at(31 << 30), at((32 << 30) - 1)),
         (None, Some(10), Some(17))
@@ -117,9 +133,13 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
     assert_eq!(at(16 << 20), None);
     assert_eq!(phb.set_m64(M64Window(16), None), Err(IodaError::M64Window));
     assert_eq!(
-        phb.m64_segment(M64Window(0), 8, PE_LEFT),
+        phb.map_m64(M64Window(0), 8, PE_LEFT),
         Err(IodaError::Segment)
     );
+    for window in [1, 16] {
+        let closed = phb.map_m64(M64Window(window), 0, PE_LEFT);
+        assert_eq!(closed, Err(IodaError::M64Window), "{window}");
+    }
     bench.good();
 }
 

@@ -1,0 +1,174 @@
+//! Errors made on purpose.
+//!
+//! One set of registers compares every access with an address: config cycles by function, memory by bytes. DMA is
+//! compared by its PCI address alone, whoever sends it, and endpoints have address spaces of their own.
+//!
+//! Source: skiboot `hw/phb3.c`, `phb3_err_inject`.
+
+use crate::regs::{self, M32dt, M64bt, PaprErrInjCtl, Tve};
+use crate::windows::{SINGLE_SHIFT, WINDOW_SHIFT};
+use crate::{PES, Phb3, RESERVED, WINDOWS};
+use ioda::{
+    InjectAccess, InjectError, InjectRepeat, InjectTarget, Injection, PeNumber, RegIo, Rid,
+    TveIndex, XscomIo,
+};
+use tock_registers::fields::FieldValue;
+
+/// What is compared. 4:19, the function of a config cycle.
+const CONFIG_BDF: u64 = 0x0fff_f000_0000_0000;
+/// 16:63 of a real address.
+const MMIO: u64 = 0x0000_ffff_ffff_ffff;
+
+/// What the registers are given.
+struct Armed {
+    kind: FieldValue<u64, PaprErrInjCtl::Register>,
+    address: u64,
+    mask: u64,
+}
+
+impl<R: RegIo, X: XscomIo> Phb3<R, X> {
+    pub(crate) fn arm_injection(
+        &mut self,
+        pe: PeNumber,
+        what: Injection,
+    ) -> Result<(), InjectError> {
+        if pe.0 >= PES || pe == RESERVED {
+            return Err(InjectError::Pe(pe));
+        }
+        if self.is_fenced() {
+            return Err(InjectError::Fenced);
+        }
+        let armed = match what.target {
+            InjectTarget::Config => self.config_injection(pe)?,
+            InjectTarget::Mmio(real) => self.mmio_injection(pe, real)?,
+            // There is no I/O space.
+            InjectTarget::Io(_) => return Err(InjectError::Unsupported),
+            InjectTarget::Dma(tve) => self.dma_injection(pe, tve)?,
+        };
+        self.disarm_injection();
+        let mut control = armed.kind;
+        control += match what.access {
+            InjectAccess::Read => PaprErrInjCtl::READ::SET,
+            InjectAccess::Write => PaprErrInjCtl::WRITE::SET,
+        };
+        if what.repeat == InjectRepeat::Sticky {
+            control += PaprErrInjCtl::STICKY::SET;
+        }
+        let io = &self.port.io;
+        io.write64(regs::PAPR_ERR_INJ_ADDR, armed.address);
+        io.write64(regs::PAPR_ERR_INJ_MASK, armed.mask);
+        io.write64(regs::PAPR_ERR_INJ_CTL, control.into());
+        self.injected = Some((pe, what.repeat));
+        Ok(())
+    }
+
+    pub(crate) fn disarm_injection(&mut self) {
+        if self.injected.take().is_some() {
+            self.port.io.write64(regs::PAPR_ERR_INJ_CTL, 0);
+        }
+    }
+
+    /// What should end by itself may not: armed still, it would freeze the endpoint again.
+    pub(crate) fn disarm_one_shot(&mut self, pe: PeNumber) {
+        if self.injected == Some((pe, InjectRepeat::Once)) {
+            self.disarm_injection();
+        }
+    }
+
+    /// The endpoint's first function.
+    fn config_injection(&self, pe: PeNumber) -> Result<Armed, InjectError> {
+        let mut all = (0..=u16::MAX).map(Rid);
+        let rid = all.find(|rid| self.pe_of(*rid) == pe);
+        let rid = rid.ok_or(InjectError::NotOwned)?;
+        Ok(Armed {
+            kind: PaprErrInjCtl::CONFIG::SET,
+            address: u64::from(rid.0) << (63 - 19),
+            mask: CONFIG_BDF,
+        })
+    }
+
+    fn mmio_injection(&self, pe: PeNumber, real: u64) -> Result<Armed, InjectError> {
+        let place = self.m32_place(real).or_else(|| self.m64_place(real));
+        let (base, bytes, owner) = place.ok_or(InjectError::NotOwned)?;
+        if owner != pe {
+            return Err(InjectError::NotOwned);
+        }
+        Ok(Armed {
+            kind: PaprErrInjCtl::OUTBOUND::SET,
+            address: base & MMIO,
+            mask: bytes.wrapping_neg() & MMIO,
+        })
+    }
+
+    /// The segment of the 32-bit window that holds `real`: its base, bytes and endpoint.
+    fn m32_place(&self, real: u64) -> Option<(u64, u64, PeNumber)> {
+        let m32 = self.caps.m32;
+        let segment = real.checked_sub(m32.real)? >> m32.segment_shift;
+        let entry = self.m32dt.get(usize::try_from(segment).ok()?)?;
+        let base = m32.real.checked_add(segment << m32.segment_shift)?;
+        Some((
+            base,
+            1 << m32.segment_shift,
+            PeNumber(M32dt::PE.read(*entry) as u16),
+        ))
+    }
+
+    /// The same of the 64-bit windows; the first that holds it is the one that counts.
+    fn m64_place(&self, real: u64) -> Option<(u64, u64, PeNumber)> {
+        let area = self.pbcq.layout().m64?;
+        self.m64bt.iter().find_map(|entry| {
+            if !M64bt::ENABLE.is_set(*entry) {
+                return None;
+            }
+            if M64bt::SINGLE_PE.is_set(*entry) {
+                let unit = u32::from(SINGLE_SHIFT);
+                let base = within(area.real, M64bt::SINGLE_BASE.read(*entry) << unit);
+                let bytes = size(M64bt::SINGLE_MASK.read(*entry), 25) << unit;
+                let pe = M64bt::PE_HIGH.read(*entry) << 5 | M64bt::PE_LOW.read(*entry);
+                (real.checked_sub(base)? < bytes).then_some((base, bytes, PeNumber(pe as u16)))
+            } else {
+                let base = within(area.real, M64bt::BASE.read(*entry) << 20);
+                let bytes = (size(M64bt::MASK.read(*entry), 30) << 20) / u64::from(PES);
+                let segment = real.checked_sub(base)?.checked_div(bytes)?;
+                let pe = u16::try_from(segment).ok().filter(|pe| *pe < PES)?;
+                let base = base.checked_add(segment.checked_mul(bytes)?)?;
+                Some((base, bytes, PeNumber(pe)))
+            }
+        })
+    }
+
+    fn dma_injection(&self, pe: PeNumber, tve: TveIndex) -> Result<Armed, InjectError> {
+        let open = |tve: u16| {
+            self.tvt
+                .get(usize::from(tve))
+                .copied()
+                .filter(|entry| *entry != 0)
+        };
+        let entry = open(tve.0).filter(|_| tve.0 / WINDOWS == pe.0);
+        let entry = entry.ok_or(InjectError::NotOwned)?;
+        let mut same = (tve.0 % WINDOWS..PES.saturating_mul(WINDOWS)).step_by(WINDOWS.into());
+        if let Some(other) = same.find(|other| *other != tve.0 && open(*other).is_some()) {
+            return Err(InjectError::Shared(PeNumber(other / WINDOWS)));
+        }
+        // log2 of the entries of a table, and of the bytes of a page.
+        let entries = Tve::TABLE_SIZE.read(entry).saturating_add(11 - 3);
+        let page = Tve::PAGE_SIZE.read(entry).saturating_add(11);
+        let shift = u32::try_from(entries.saturating_add(page)).unwrap_or(63);
+        Ok(Armed {
+            kind: PaprErrInjCtl::INBOUND::SET,
+            address: u64::from(tve.0 % WINDOWS) << WINDOW_SHIFT,
+            mask: u64::MAX.checked_shl(shift).unwrap_or(0),
+        })
+    }
+}
+
+/// The size in a mask of `bits` bits: minus the size, as far as the field goes.
+const fn size(mask: u64, bits: u32) -> u64 {
+    (1u64 << bits).wrapping_sub(mask)
+}
+
+/// An address whose upper bits, which the entry has no room for, are those of the area.
+const fn within(area: u64, low: u64) -> u64 {
+    const KEPT: u64 = (1 << 50) - 1;
+    area & !KEPT | low & KEPT
+}
