@@ -27,6 +27,8 @@ struct Owner {
     index: usize,
     lpid: u32,
     lsi: Option<u32>,
+    window: ioda::DmaWindow,
+    block: Option<ioda::MsiBlock>,
 }
 
 /// The most messages a function is given: one block of the bridge, whose messages share an address.
@@ -82,6 +84,20 @@ pub(crate) fn report() {
             }
         }
     }
+}
+
+/// Returns what was given away of the bridge that is `number` in [`bridges`].
+pub(crate) fn grants(number: usize) -> Vec<map_dump::Grant> {
+    let owners = OWNERS.lock();
+    let its = owners.iter().filter(|owner| owner.bridge == number);
+    its.map(|owner| map_dump::Grant {
+        index: owner.index,
+        lpid: owner.lpid,
+        window: owner.window,
+        msis: owner.block,
+        lsi: owner.lsi,
+    })
+    .collect()
 }
 
 /// What the devices of a partition's manifest have become.
@@ -207,6 +223,8 @@ fn assign_one(
         index,
         lpid,
         lsi,
+        window,
+        block,
     });
     let liobn = Liobn(0x8000_0000 | u32::from(bridge.index) << 16 | u32::from(plan.pe.0));
     let flush = keep(Flush::new(bridge.port, window));

@@ -2,7 +2,7 @@
 //! that a crate beside it could decide: it probes, wires and runs.
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
-//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions.
+//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions. [`map`]: all of it as lines.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor.
 //! - [`stop`]: the ends.
 #![no_std]
@@ -24,6 +24,7 @@ mod function;
 mod guest_image;
 mod idle;
 mod machine_io;
+mod map;
 mod memory;
 mod partition;
 mod presenter;

@@ -147,6 +147,10 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     LIVING.store(partitions.len() as u32, SeqCst);
     let partitions = PARTITIONS.call_once(|| partitions);
     devices::report();
+    let names = partitions
+        .iter()
+        .map(|partition| (partition.lpar.lpid, partition.image.name));
+    crate::map::print_if_asked(info.bootargs, names);
     let (taken, free, heap) = memory::usage();
     let lent: u64 = partitions
         .iter()

@@ -22,6 +22,9 @@ const DEFAULT_ICOUNT: &str = "shift=0,sleep=off";
 /// The line by which the hypervisor reports that a partition's kernel has given up.
 pub(crate) const PARTITION_PANIC: &str = r"^bulkhead\| .*partition \S+: os-term: ";
 
+/// The boot argument by which the hypervisor prints its map.
+pub(crate) const MAP_ARGUMENT: &str = "bulkhead.map";
+
 /// Boots the partitions of a manifest under QEMU.
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
@@ -48,6 +51,9 @@ pub(crate) struct RunArguments {
         allow_hyphen_values = true
     )]
     append: String,
+    /// Has the hypervisor print, before partitions run, the lines that `cargo xtask map` draws.
+    #[arg(long)]
+    map: bool,
     /// QEMU's machine and its options, as after -M.
     #[arg(long, value_name = "MACHINE", default_value = qemu_run::REFERENCE_MACHINE)]
     machine: String,
@@ -144,6 +150,9 @@ fn adjust(machine: Machine, arguments: &RunArguments) -> Machine {
     }
     if let Some(port) = arguments.gdb {
         machine = machine.gdb(port);
+    }
+    if arguments.map {
+        machine = machine.arg("-append").arg(MAP_ARGUMENT);
     }
     arguments
         .qemu_arguments
