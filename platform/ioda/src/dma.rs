@@ -32,8 +32,7 @@ pub const fn host_tce(real: u64, permission: Permission) -> u64 {
 
 /// A translation table of one level: entry n maps page n of its window.
 ///
-/// Tables of several levels will get a type of their own over the same cells; nothing here says that
-/// a window's entries lie together except `cells`.
+/// Tables of several levels are a [`TceTree`].
 #[derive(Clone, Copy, Debug)]
 pub struct TceTable {
     /// The entries, big-endian TCEs; as many as the window has pages.
@@ -82,6 +81,37 @@ impl TceTable {
     pub const fn table_shift(&self) -> u8 {
         // A table made by `new` has a power of two of entries.
         self.cells.len().trailing_zeros() as u8 + 3
+    }
+}
+
+/// Translation tables of several levels, all of one size: an entry above the last level is the real address of
+/// a table with any permission, or zero.
+#[derive(Clone, Copy, Debug)]
+pub struct TceTree {
+    /// The table at the top; what is below it is its owner's.
+    pub root: TceTable,
+    /// Levels, the top included: 2 to 5.
+    pub levels: u8,
+}
+
+impl TceTree {
+    /// A tree of `levels` below the table `root`, whose pages are those of the last level.
+    ///
+    /// `None` unless there are 2 to 5 levels and the window has less than 2^59 bytes.
+    #[must_use]
+    pub fn new(root: TceTable, levels: u8) -> Option<Self> {
+        let tree = Self { root, levels };
+        let good = matches!(levels, 2..=5) && tree.window_shift() < 59;
+        good.then_some(tree)
+    }
+
+    /// log2 of the bytes of the window it translates.
+    #[must_use]
+    pub const fn window_shift(&self) -> u8 {
+        let index_bits = self.root.table_shift().saturating_sub(3);
+        self.root
+            .page_shift
+            .saturating_add(index_bits.saturating_mul(self.levels))
     }
 }
 
@@ -156,6 +186,17 @@ pub(crate) mod tests {
         assert!(TceTable::new(cells(512), 0x1000, 50).is_none());
     }
 
+    fn a_tree_has_two_to_five_levels_and_less_than_the_bus() {
+        let root = |shift| TceTable::new(cells(512), 0x1000, shift).expect("4 KiB at 4 KiB");
+        let shift = |page_shift, levels| {
+            TceTree::new(root(page_shift), levels).map(|tree| tree.window_shift())
+        };
+        assert_eq!(shift(12, 3), Some(39));
+        assert_eq!(shift(12, 5), Some(57));
+        assert_eq!(shift(16, 5), None);
+        assert_eq!((shift(12, 1), shift(12, 6)), (None, None));
+    }
+
     fn a_tce_without_permission_is_zero() {
         assert_eq!(host_tce(0x1234_5000, Permission::empty()), 0);
         assert_eq!(host_tce(0x1234_5000, Permission::READ), 0x1234_5001);
@@ -164,6 +205,7 @@ pub(crate) mod tests {
 
     cases::cases!(
         a_table_is_a_power_of_two_naturally_aligned_and_large_enough,
+        a_tree_has_two_to_five_levels_and_less_than_the_bus,
         a_tce_without_permission_is_zero,
     );
 }

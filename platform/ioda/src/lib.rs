@@ -39,7 +39,7 @@ mod special;
 pub use bridge::{Event, Freeze, Ioda, M64Map, Pest, ResetKind, Step};
 pub use caps::{Caps, DmaModel, M32Caps, M64Caps, M64Kinds, PageShifts, RidRule};
 pub use cell::{BeU16, BeU32, BeU64, DmaTable};
-pub use dma::{DmaWindow, Permission, TceFlush, TceRange, TceTable, TveIndex, host_tce};
+pub use dma::{DmaWindow, Permission, TceFlush, TceRange, TceTable, TceTree, TveIndex, host_tce};
 pub use error::{CfgError, IodaError, MsiError, ResetError};
 pub use id::{
     Bdf, CfgOffset, CfgWidth, IoSegment, M32Segment, M64Window, PeNumber, PhbId, Rid, RidSel,

@@ -80,7 +80,10 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             io.write64(regs::PCIE_SYS_LINK_INIT, 0x9008_1333_3212_0000);
         }
         io.write64(regs::RESET, RESET_ALL_BUT_PERST);
-        io.write64(regs::LSI_SOURCE_ID, LsiSourceId::ID.val(0xff).into());
+        io.write64(
+            regs::LSI_SOURCE_ID,
+            LsiSourceId::ID.val(self.pbcq.lsi_id().into()).into(),
+        );
         self.init_table_bars();
         self.init_m32();
         io.write64(regs::M64_UPPER_BITS, 0);

@@ -37,7 +37,7 @@ mod windows;
 #[cfg(any(test, feature = "cases"))]
 pub(crate) mod tests;
 
-pub use pbcq::{Bases, Layout, Pbcq, Window};
+pub use pbcq::{Bases, Layout, Numbering, Pbcq, Window};
 pub use port::Port;
 pub use tables::{Ive, Tables};
 
@@ -46,7 +46,8 @@ use ioda::{
     Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Inject,
     InjectError, InjectRepeat, Injection, Ioda, IodaError, IrqBackend, M32Caps, M32Segment,
     M64Caps, M64Kinds, M64Map, M64Window, MsiBlock, MsiError, MsiSource, PageShifts, PeNumber,
-    Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TveIndex, XscomIo,
+    Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TceTree, TveIndex,
+    XscomIo,
 };
 use msi::MsiMap;
 pub(crate) use start::Phase;
@@ -293,6 +294,22 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 }
 
+impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
+    /// As [`Ioda::dma_create`], translated by tables of several levels. All of `tree` that has no entries is
+    /// closed to the endpoint.
+    ///
+    /// # Errors
+    /// As [`Ioda::dma_create`].
+    pub fn dma_create_tree(
+        &mut self,
+        pe: PeNumber,
+        tree: &TceTree,
+        at: Option<TveIndex>,
+    ) -> Result<DmaWindow, IodaError> {
+        self.open_levels(pe, &tree.root, tree.levels, at)
+    }
+}
+
 impl<R: RegIo + Sync, X: XscomIo> MsiSource for Phb3<R, X> {
     fn msi_block_max(&self) -> u16 {
         msi::BLOCK_MAX
@@ -351,8 +368,11 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         ioda::Irq(self.pbcq.irq_base().wrapping_add(msi as u32))
     }
 
+    /// What devices write for `count` messages from number `first` on, for who hands them out without
+    /// [`MsiSource`]: a power of two up to 32, of which `first` is a multiple.
+    ///
     /// The bridge adds up a message's address and the low five bits of its data.
-    const fn msi_block(&self, first: u16, count: u16) -> MsiBlock {
+    pub const fn msi_block(&self, first: u16, count: u16) -> MsiBlock {
         let high = (first & !0x1f) as u32;
         MsiBlock {
             first: self.irq(first),

@@ -52,6 +52,29 @@ const M32_MAX: u64 = 1 << 31;
 /// Bytes of the bridge's registers.
 const REGISTERS: u64 = 0x1000;
 
+/// How the interrupt sources of a bridge are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// The machine's number of the first of 2048, of which it is a multiple; 19 bits.
+    pub base: u32,
+    /// Where the eight LSIs are among them, in units of eight.
+    pub lsi_id: u8,
+}
+
+impl Numbering {
+    /// The LSIs after all messages.
+    pub(crate) const LSIS_LAST: u8 = 0xff;
+
+    /// What POWER8 machines are expected to have: chip, bridge + 1 (2 bits), 11 bits; the LSIs come last.
+    #[must_use]
+    pub const fn of(id: PhbId) -> Self {
+        Self {
+            base: (id.chip as u32) << 13 | (id.index as u32 + 1) << 11,
+            lsi_id: Self::LSIS_LAST,
+        }
+    }
+}
+
 /// The PowerBus side of one bridge.
 #[derive(Debug)]
 pub struct Pbcq<X> {
@@ -59,6 +82,7 @@ pub struct Pbcq<X> {
     id: PhbId,
     bases: Bases,
     layout: Layout,
+    numbering: Numbering,
 }
 
 impl<X: XscomIo> Pbcq<X> {
@@ -67,6 +91,20 @@ impl<X: XscomIo> Pbcq<X> {
     /// # Errors
     /// [`ResetError::Xscom`]; [`ResetError::Window`] if the machine gave it no addresses, or crooked ones.
     pub fn open(xscom: X, id: PhbId, bases: Bases) -> Result<Self, ResetError> {
+        Self::open_numbered(xscom, id, bases, Numbering::of(id))
+    }
+
+    /// As [`Self::open`], with the interrupts numbered so. [`crate::Port`] takes its LSIs for the last eight: who
+    /// wants them elsewhere routes them by [`crate::Port::set_lsi_target`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_numbered(
+        xscom: X,
+        id: PhbId,
+        bases: Bases,
+        numbering: Numbering,
+    ) -> Result<Self, ResetError> {
         let nest = |reg| xscom.read(bases.nest.wrapping_add(reg));
         let window = |bar, mask| -> Result<Option<Window>, ResetError> {
             Ok(decode(nest(bar)?, nest(mask)?))
@@ -88,6 +126,7 @@ impl<X: XscomIo> Pbcq<X> {
                 m32,
                 m64,
             },
+            numbering,
         };
         this.enable()?;
         Ok(this)
@@ -108,7 +147,12 @@ impl<X: XscomIo> Pbcq<X> {
     /// The machine's number of the bridge's first interrupt source, of 2048.
     #[must_use]
     pub const fn irq_base(&self) -> u32 {
-        irq_base(self.id)
+        self.numbering.base
+    }
+
+    /// Where the LSIs are, in units of eight.
+    pub(crate) const fn lsi_id(&self) -> u8 {
+        self.numbering.lsi_id
     }
 
     fn enable(&self) -> Result<(), ResetError> {
@@ -117,7 +161,10 @@ impl<X: XscomIo> Pbcq<X> {
             u64::from(self.irq_base()) << nest::IRSN_SHIFT,
         )?;
         self.nest_write(nest::IRSN_MASK, nest::IRSN_MASK_2048)?;
-        self.nest_write(nest::LSI_SOURCE_ID, nest::LSI_ID_TOP)?;
+        self.nest_write(
+            nest::LSI_SOURCE_ID,
+            u64::from(self.lsi_id()) << nest::LSI_ID_SHIFT,
+        )?;
         // HW275117: the PCI registers may only be touched after this one was read.
         self.xscom.read(self.spci(spci::ASB_STATUS))?;
         let bar = self.nest_read(nest::PHB_BAR)?;
@@ -205,11 +252,6 @@ impl<X: XscomIo> Pbcq<X> {
     const fn spci(&self, reg: u32) -> u32 {
         self.bases.spci.wrapping_add(reg)
     }
-}
-
-/// Interrupt numbers: chip, bridge + 1 (2 bits), 11 bits.
-const fn irq_base(id: PhbId) -> u32 {
-    (id.chip as u32) << 13 | (id.index as u32 + 1) << 11
 }
 
 /// A window from its BAR and mask; `None` if it has no address or its mask is no range.
@@ -314,8 +356,9 @@ pub(crate) mod tests {
     }
 
     fn interrupt_numbers_are_by_chip_and_bridge() {
-        assert_eq!(irq_base(PhbId { chip: 0, index: 0 }), 0x800);
-        assert_eq!(irq_base(PhbId { chip: 1, index: 2 }), 0x2000 + 0x1800);
+        let base = |chip, index| Numbering::of(PhbId { chip, index }).base;
+        assert_eq!(base(0, 0), 0x800);
+        assert_eq!(base(1, 2), 0x2000 + 0x1800);
     }
 
     cases::cases!(

@@ -95,8 +95,8 @@ impl<R: RegIo> Port<R> {
         self.write_entries(Table::Lxivt, shadow.into_iter());
     }
 
-    /// Makes message interrupt `msi` count from `pe` alone.
-    pub(crate) fn set_msi_pe(&self, msi: u16, pe: PeNumber) {
+    /// Makes message interrupt `msi` count from `pe` alone. For who hands them out without [`ioda::MsiSource`].
+    pub fn set_msi_pe(&self, msi: u16, pe: PeNumber) {
         if let Some(ive) = self.ive(msi) {
             ive.pe.store(pe.0);
             self.io.sync();
@@ -141,7 +141,8 @@ impl<R: RegIo> Port<R> {
         self.update_ivc(update.into());
     }
 
-    fn set_lsi_target(&self, lsi: u16, server: u32, priority: u8) {
+    /// As [`IrqBackend::set_target`] of LSI `lsi`, 0 to 7, whatever its number is.
+    pub fn set_lsi_target(&self, lsi: u16, server: u32, priority: u8) {
         let mut shadow = self.lxivt.lock();
         let entry = lxive(server, priority);
         if let Some(slot) = shadow.get_mut(usize::from(lsi)) {

@@ -314,8 +314,8 @@ pub(crate) mod nest {
     pub(crate) const IRSN_MASK_2048: u64 = 0xff00 << 48;
     /// An interrupt number stands shifted by this much in `IRSN_COMPARE`.
     pub(crate) const IRSN_SHIFT: u32 = 45;
-    /// The LSIs are the last 8 of them.
-    pub(crate) const LSI_ID_TOP: u64 = 0xff << 56;
+    /// Which eight of them are the LSIs.
+    pub(crate) const LSI_ID_SHIFT: u32 = 56;
 }
 
 /// Registers of the PCI side (XSCOM).

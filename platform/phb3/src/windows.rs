@@ -6,7 +6,7 @@ use crate::tables::PELTV_ROW;
 use crate::{PES, Phb3, WINDOWS};
 use ioda::{
     DmaWindow, IodaError, M32Segment, M64Map, M64Window, PeNumber, RegIo, RidSel, TceFlush,
-    TceTable, TveIndex, XscomIo,
+    TceTable, TceTree, TveIndex, XscomIo,
 };
 
 /// log2 of the smallest single-endpoint 64-bit window, bytes.
@@ -137,13 +137,29 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
         table: &TceTable,
         at: Option<TveIndex>,
     ) -> Result<DmaWindow, IodaError> {
+        self.open_levels(pe, table, 1, at)
+    }
+
+    pub(crate) fn open_levels(
+        &mut self,
+        pe: PeNumber,
+        table: &TceTable,
+        levels: u8,
+        at: Option<TveIndex>,
+    ) -> Result<DmaWindow, IodaError> {
         Self::check_pe(pe)?;
         if !matches!(table.page_shift, 12 | 16 | 24 | 28) {
             return Err(IodaError::PageShift(table.page_shift));
         }
-        // The fields can be set by hand, so what the constructor checked is checked again.
+        // The fields can be set by hand, so what the constructors checked is checked again.
         let table =
             TceTable::new(table.cells, table.real, table.page_shift).ok_or(IodaError::Table)?;
+        let bytes = if levels == 1 {
+            table.window_bytes()
+        } else {
+            let tree = TceTree::new(table, levels).ok_or(IodaError::Table)?;
+            1u64.wrapping_shl(tree.window_shift().into())
+        };
         let first = pe.0.saturating_mul(WINDOWS);
         let own = first..first.saturating_add(WINDOWS);
         let is_open = |tve: u16| {
@@ -161,6 +177,7 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
                 .ok_or(IodaError::NoWindow)?,
         };
         let entry = Tve::TABLE.val(table.real >> 12)
+            + Tve::LEVELS.val(u64::from(levels.saturating_sub(1)))
             + Tve::TABLE_SIZE.val(u64::from(table.table_shift().saturating_sub(TVE_SHIFT)))
             + Tve::PAGE_SIZE.val(u64::from(table.page_shift.saturating_sub(TVE_SHIFT)));
         // Nothing of it can be cached: what was there was killed when it was closed.
@@ -169,7 +186,7 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
             tve: TveIndex(tve),
             pe,
             bus_base: u64::from(tve % WINDOWS).wrapping_shl(WINDOW_SHIFT),
-            bytes: table.window_bytes(),
+            bytes,
             page_shift: table.page_shift,
             table_real: table.real,
         })

@@ -1,6 +1,6 @@
 //! The hub as far as the bridge depends on it: routing, resets, fences.
 
-use super::{Link, P7ioc, State, Tables, bit, field, registers};
+use super::{Change, Link, P7ioc, State, Tables, bit, field, registers};
 use alloc::format;
 
 const CCRR: u32 = 0x3e_1c00;
@@ -64,6 +64,7 @@ impl State {
         *self.hub.entry(0x3e_1e00).or_default() |= bit(18);
         *self.hub.entry(0x3e_1e40).or_default() |= bit(18);
         self.fences = tries;
+        self.tell(Change::Lost);
     }
 
     pub(super) fn hub_read(&mut self, at: u32) -> u64 {
@@ -122,6 +123,7 @@ impl State {
             self.fir = 0;
             self.fabric.device_mut(0).reset();
             self.fabric.reset_below(0);
+            self.tell(Change::Lost);
         }
         if value & own == 0 && old & own == own {
             self.fences = self.fences.saturating_sub(1);

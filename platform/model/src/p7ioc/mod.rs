@@ -5,6 +5,7 @@
 //! round. Where that does not tell, the model does not guess in the driver's favour: what would rest on it is a
 //! complaint, or refused.
 
+mod below;
 mod hub;
 mod registers;
 mod requests;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use ioda::{PeNumber, Rid};
 use spin::Mutex;
 
+pub use below::{Below, Change};
 use tables::Tables;
 
 /// IBM bit `n` of a doubleword.
@@ -63,6 +65,8 @@ struct State {
     second: Option<u64>,
     memory: Memory,
     fabric: Fabric,
+    /// What is behind the root port in place of the rest of the fabric.
+    below: Option<&'static dyn Below>,
     /// By real address of a pair of entries.
     tce_cache: BTreeMap<u64, [u64; 2]>,
     /// Pairs whose kill was posted and has not arrived; `None` for all.
@@ -110,6 +114,7 @@ impl P7ioc {
             second: None,
             memory: Memory::default(),
             fabric,
+            below: None,
             tce_cache: BTreeMap::new(),
             posted: Vec::new(),
             link: Link::at_reset(),
@@ -328,6 +333,7 @@ impl State {
     /// Freezes `pe` for MMIO and DMA, latching the cause.
     fn freeze(&mut self, pe: u16, a: u64, b: u64) {
         self.tables.stop(pe, a, b);
+        self.tell_stopped(pe);
         // 58: a class that freezes.
         self.fir |= bit(58);
     }

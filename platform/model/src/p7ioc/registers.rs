@@ -1,7 +1,7 @@
 //! What a driver may do: the bridge's registers, config cycles, tables.
 
 use super::tables::{M64BT, MVT, MXIVT, PEEV, TVT};
-use super::{P7iocBlock, P7iocRegs, State, Tables, bit, field};
+use super::{Change, P7iocBlock, P7iocRegs, State, Tables, bit, field};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use ioda::{Reg8, Reg16, Reg32, Reg64, RegIo, Rid};
@@ -142,7 +142,7 @@ impl State {
         match at {
             0x160 => {
                 if self.reg(at) & bit(2) != 0 && value & bit(2) == 0 {
-                    self.posted.push(None);
+                    self.post(None);
                 }
                 self.regs.insert(at, value);
             }
@@ -168,6 +168,7 @@ impl State {
                     self.fabric.device_mut(0).reset();
                 }
                 self.regs.insert(at, value);
+                self.tell(Change::RootPort);
             }
             0xc00 => self.fir = value,
             0xc08 => self.fir &= value,
@@ -212,7 +213,15 @@ impl State {
         if value & bit(0) == 0 || value & !(bit(0) | 0x0000_ffff_ffff_fff0) != 0 {
             self.complain(format!("a kill of {value:#x}"));
         }
-        self.posted.push(Some(value & 0x0000_ffff_ffff_fff0));
+        self.post(Some(value & 0x0000_ffff_ffff_fff0));
+    }
+
+    /// A kill is on its way.
+    fn post(&mut self, pair: Option<u64>) {
+        match self.below {
+            Some(below) => below.kill(pair),
+            None => self.posted.push(pair),
+        }
     }
 
     fn arrive(&mut self) {
@@ -283,6 +292,7 @@ impl State {
             self.complain("the summary is set by freezing".into());
         }
         self.tables.set(table, index, entry);
+        self.tell(Change::Entry(table, index));
     }
 
     /// Why nobody knows what the chip makes of this entry.
@@ -341,7 +351,13 @@ impl State {
             self.complain(format!("a config cycle for {bdf} during a reset"));
             return None;
         }
-        let Some(index) = self.fabric.route(bdf) else {
+        let outside = self.below.filter(|_| bdf.0 != 0);
+        let answer = outside.and_then(|below| below.config(bdf, at as u16, bytes, value));
+        if answer.is_some() {
+            return answer;
+        }
+        let inside = self.fabric.route(bdf).filter(|_| outside.is_none());
+        let Some(index) = inside else {
             let pe = self.tables.endpoint(bdf);
             let kind = if value.is_some() { bit(4) } else { bit(3) };
             self.freeze(pe, kind | bit(9) | u64::from(bdf.0) << 16, 0);
@@ -355,6 +371,9 @@ impl State {
                 let is_reset = index == 0 && device.get(0x3e, 2) & 0x40 != 0;
                 if is_reset && !was_reset {
                     self.reset_below("a bus reset");
+                }
+                if index == 0 {
+                    self.tell(Change::RootPort);
                 }
                 None
             }

@@ -13,7 +13,7 @@ pub(super) struct Place {
 }
 
 impl State {
-    fn is_off(&self) -> bool {
+    pub(super) fn is_off(&self) -> bool {
         self.is_dead() || self.is_fenced() || self.is_held()
     }
 
@@ -85,18 +85,50 @@ impl State {
     }
 
     pub(super) fn message(&mut self, rid: Rid, address: u64, data: u32) -> Result<(), Refusal> {
-        let config = self.reg(0x160);
-        let entry = if address >> 16 == 0xffff && config & bit(8) != 0 {
-            address >> 4 & 0xfff
-        } else if address >> 60 == 9 && config & bit(14) != 0 {
-            address >> 48 & 0xfff
-        } else {
+        let Some(entry) = self.message_entry(address) else {
             return self.dma(rid, address, 2).map(|_| ());
         };
-        if self.is_off() {
-            return Err(Refusal::Off);
+        match self.sort_message(rid, entry, data) {
+            Ok((_, route)) => {
+                let buid = field(self.reg(0x100), 23, 31);
+                if buid & 0xf != 0 {
+                    self.complain(format!("source number {buid:#x} is not a multiple of 16"));
+                }
+                self.deliver(buid, data, route);
+                Ok(())
+            }
+            Err((refusal, blamed)) => {
+                if let Some(pe) = blamed {
+                    let cause = 1 << 56 | u64::from(rid.0) << 16 | u64::from(data & 0xffff);
+                    self.freeze(pe, cause, address);
+                }
+                Err(refusal)
+            }
         }
-        let cause = 1 << 56 | u64::from(rid.0) << 16 | u64::from(data & 0xffff);
+    }
+
+    /// The entry that a write to `address` names, if it is a message.
+    pub(super) fn message_entry(&self, address: u64) -> Option<u64> {
+        let config = self.reg(0x160);
+        if address >> 16 == 0xffff && config & bit(8) != 0 {
+            Some(address >> 4 & 0xfff)
+        } else if address >> 60 == 9 && config & bit(14) != 0 {
+            Some(address >> 48 & 0xfff)
+        } else {
+            None
+        }
+    }
+
+    /// The endpoint and the route of a message; or why there is none and who is frozen for it.
+    pub(super) fn sort_message(
+        &self,
+        rid: Rid,
+        entry: u64,
+        data: u32,
+    ) -> Result<(u16, u64), (Refusal, Option<u16>)> {
+        if self.is_off() {
+            return Err((Refusal::Off, None));
+        }
         let sorted = self.tables.endpoint(rid);
         let mve = if entry < 256 {
             self.tables.word(MVT, entry as usize)
@@ -109,46 +141,24 @@ impl State {
             device: (mve & bit(50) != 0).then(|| field(mve, 51, 55)),
             function: (mve & bit(60) != 0).then(|| field(mve, 61, 63)),
         };
-        let early = if mve & bit(0) == 0 {
-            Some(Refusal::NoEntry)
-        } else if !filter.takes(rid) {
-            Some(Refusal::ForeignEntry)
-        } else {
-            None
-        };
-        if let Some(fault) = early {
-            self.freeze(sorted, cause, address);
-            return Err(fault);
+        if mve & bit(0) == 0 {
+            return Err((Refusal::NoEntry, Some(sorted)));
+        }
+        if !filter.takes(rid) {
+            return Err((Refusal::ForeignEntry, Some(sorted)));
         }
         let pe = field(mve, 41, 47) as u16;
         if self.tables.is_stopped(PESTB, pe) {
-            return Err(Refusal::Frozen);
+            return Err((Refusal::Frozen, None));
         }
-        let route = if data < 256 {
-            Ok(self.tables.word(MXIVT, data as usize))
+        if data >= 256 {
+            return Err((Refusal::NoMessage, Some(pe)));
+        }
+        let route = self.tables.word(MXIVT, data as usize);
+        if field(route, 41, 47) == u64::from(pe) {
+            Ok((pe, route))
         } else {
-            Err(Refusal::NoMessage)
-        };
-        let result = route.and_then(|route| {
-            if field(route, 41, 47) == u64::from(pe) {
-                Ok(route)
-            } else {
-                Err(Refusal::ForeignMessage)
-            }
-        });
-        match result {
-            Ok(route) => {
-                let buid = field(self.reg(0x100), 23, 31);
-                if buid & 0xf != 0 {
-                    self.complain(format!("source number {buid:#x} is not a multiple of 16"));
-                }
-                self.deliver(buid, data, route);
-                Ok(())
-            }
-            Err(fault) => {
-                self.freeze(pe, cause, address);
-                Err(fault)
-            }
+            Err((Refusal::ForeignMessage, Some(pe)))
         }
     }
 

@@ -262,6 +262,11 @@ impl Phb3 {
         self.state.lock().fir
     }
 
+    /// The machine wants the bridge's interrupts numbered from `base` on, in place of 0x800.
+    pub fn number_interrupts(&self, base: u32) {
+        self.state.lock().irq_base = base;
+    }
+
     /// The bridge shuts itself off.
     pub fn fence(&self) {
         self.state.lock().nfir |= bit(16);

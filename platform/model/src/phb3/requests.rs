@@ -55,20 +55,38 @@ impl State {
             return Err(Refusal::NoWindow);
         }
         let shift = size + 11;
-        let entries = 1u64 << (field(tve, 51, 55) + 11 - 3);
+        // All levels have tables of one size.
+        let index_bits = field(tve, 51, 55) + 11 - 3;
+        let levels = field(tve, 48, 50);
+        if levels > 4 {
+            self.complain(format!("a DMA window of {} levels", levels + 1));
+            return Err(Refusal::NoWindow);
+        }
         let page = (address & (bit(4) - 1)) >> shift;
-        if page >= entries {
+        if page
+            .checked_shr((index_bits * (levels + 1)) as u32)
+            .unwrap_or(0)
+            != 0
+        {
             return Err(Refusal::Bounds);
         }
         let key = (pe, address >> shift << shift);
         let tce = match self.tce_cache.get(&key) {
             Some(tce) => *tce,
             None => {
-                let table = field(tve, 0, 47) << 12;
-                let tce = self
-                    .memory
-                    .load(table + 8 * page, 8)
-                    .ok_or(Refusal::NoWindow)?;
+                let mut tce = field(tve, 0, 47) << 12;
+                for level in (0..=levels).rev() {
+                    let index = page >> (index_bits * level) & ((1 << index_bits) - 1);
+                    let table = tce & !0xfff;
+                    tce = self
+                        .memory
+                        .load(table + 8 * index, 8)
+                        .ok_or(Refusal::NoWindow)?;
+                    // An upper entry without any permission leads nowhere.
+                    if level != 0 && tce & 3 == 0 {
+                        return Err(Refusal::Permission);
+                    }
+                }
                 self.tce_cache.insert(key, tce);
                 tce
             }
@@ -134,8 +152,9 @@ impl State {
         let entry = self.on_chip.lxivt[usize::from(wire & 7)];
         let priority = field(entry, 24, 31) as u8;
         if priority != MASKED {
+            let first = field(self.reg(0x100), 5, 12) << 3;
             self.deliver(
-                MSIS + u64::from(wire & 7),
+                first + u64::from(wire & 7),
                 field(entry, 8, 23) as u32 >> 2,
                 priority,
             );

@@ -55,6 +55,33 @@ fn a_message_reaches_the_thread_it_was_sent_to() {
     }
 }
 
+fn interrupts_can_be_numbered_otherwise() {
+    const BASE: u32 = 0x4_2800;
+    let numbering = Numbering {
+        base: BASE,
+        lsi_id: 0x80,
+    };
+    let mut bench = Bench::numbered(Kind::Chip, numbering);
+    bench.model.number_interrupts(BASE);
+    bench.run();
+    bench.place();
+    bench.own(LEFT_BDF, PE, 0x20_0000);
+    let block = bench.phb.msi_block(0x604, 4);
+    assert_eq!(
+        (block.first, block.data, block.address32),
+        (Irq(BASE + 0x604), 4, 0xffff_6000)
+    );
+    bench.port.set_msi_pe(0x606, PE);
+    bench.port.set_target(Irq(BASE + 0x606), CPU, 5);
+    bench.port.set_lsi_target(2, CPU, 6);
+    assert_eq!(bench.model.message(LEFT, block.address32.into(), 6), Ok(()));
+    bench.model.pull_intx(2);
+    let delivered = bench.model.deliveries();
+    let numbers: Vec<_> = delivered.iter().map(|it| (it.irq, it.priority)).collect();
+    assert_eq!(numbers, [(BASE + 0x606, 5), (BASE + 0x402, 6)]);
+    bench.good();
+}
+
 fn a_message_of_another_endpoint_is_refused() {
     let mut bench = Bench::started(Kind::Chip);
     let block = allocated(&mut bench);
@@ -252,6 +279,7 @@ fn wires_are_routed_too() {
 
 cases::cases!(
     a_message_reaches_the_thread_it_was_sent_to,
+    interrupts_can_be_numbered_otherwise,
     a_message_of_another_endpoint_is_refused,
     an_edge_in_service_or_masked_is_not_lost,
     an_edge_between_the_two_halves_of_the_end_is_not_lost,

@@ -1,5 +1,5 @@
 use super::*;
-use ioda::{IodaError, M32Segment, M64Map, M64Window, MmioIo, TceFlush, TceRange};
+use ioda::{IodaError, M32Segment, M64Map, M64Window, MmioIo, TceFlush, TceRange, TceTree};
 use ioda_model::Refusal;
 
 const PE_LEFT: PeNumber = PeNumber(17);
@@ -115,6 +115,42 @@ fn the_second_window_is_flushed_at_its_own_addresses() {
         bench.phb.dma_create(PE_LEFT, &table, None).err(),
         Some(IodaError::NoWindow)
     );
+}
+
+fn a_tree_reaches_what_has_entries_at_every_level_alone() {
+    let mut bench = Bench::started(Kind::Chip);
+    bench
+        .phb
+        .assign_pe(RidSel::one(LEFT_BDF), PE_LEFT)
+        .expect("it is free");
+    let [top, middle, leaf] = [0x20_0000, 0x20_1000, 0x20_2000].map(|real| {
+        let cells = leak(|| BeU64::new(0), 512);
+        bench.model.add_memory(real, Box::new(cells));
+        TceTable::new(cells, real, 12).expect("4 KiB")
+    });
+    top.cells[2].store(middle.real | 3);
+    middle.cells[9].store(leaf.real | 3);
+    leaf.cells[5].store(0x4000_0003);
+    let tree = TceTree::new(top, 3).expect("three levels");
+    let window = bench.phb.dma_create_tree(PE_LEFT, &tree, None);
+    let window = window.expect("there are two");
+    assert_eq!((window.bus_base, window.bytes), (0, 1 << 39));
+    let at = 2 << 30 | 9 << 21 | 5 << 12;
+    assert_eq!(bench.model.dma_write(LEFT, at | 8), Ok(0x4000_0008));
+    for beside in [5 << 12, at + 0x1000, at + (1 << 21), at + (1 << 30)] {
+        bench.phb.thaw(PE_LEFT, ioda::Freeze::all()).expect("thaws");
+        assert_eq!(
+            bench.model.dma_write(LEFT, beside),
+            Err(Refusal::Permission),
+            "{beside:#x}"
+        );
+    }
+    bench.phb.thaw(PE_LEFT, ioda::Freeze::all()).expect("thaws");
+    assert_eq!(bench.model.dma_write(LEFT, 1 << 39), Err(Refusal::Bounds));
+    bench.phb.thaw(PE_LEFT, ioda::Freeze::all()).expect("thaws");
+    bench.phb.dma_destroy(&window).expect("it is open");
+    assert_eq!(bench.model.dma_write(LEFT, at), Err(Refusal::NoWindow));
+    bench.good();
 }
 
 fn a_closed_window_reaches_nothing_and_can_be_opened_again() {
@@ -308,6 +344,7 @@ cases::cases!(
     an_unmapped_page_is_out_of_reach_only_after_a_flush,
     many_pages_are_flushed_at_once,
     the_second_window_is_flushed_at_its_own_addresses,
+    a_tree_reaches_what_has_entries_at_every_level_alone,
     a_closed_window_reaches_nothing_and_can_be_opened_again,
     windows_refuse_what_the_chip_cannot_do,
     a_requester_that_moved_is_the_new_owners_at_once,

@@ -5,7 +5,7 @@ pub(crate) mod interrupts;
 pub(crate) mod isolation;
 pub(crate) mod start;
 
-use crate::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+use crate::{Bases, Ive, Numbering, Pbcq, Phb3, Port, Tables};
 use cases::prelude::*;
 use core::sync::atomic::Ordering::Relaxed;
 use ioda::{
@@ -78,6 +78,10 @@ fn fabric() -> Fabric {
 
 impl Bench {
     fn new(kind: Kind) -> Self {
+        Self::numbered(kind, Numbering::of(PhbId { chip: 0, index: 0 }))
+    }
+
+    fn numbered(kind: Kind, numbering: Numbering) -> Self {
         let model: &'static Model = Box::leak(Box::new(Model::new(kind, fabric())));
         let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
         let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
@@ -105,8 +109,8 @@ impl Bench {
                 real: IVT,
             },
         };
-        let pbcq =
-            Pbcq::open(model, PhbId { chip: 0, index: 0 }, Bases::of(0)).expect("it answers");
+        let id = PhbId { chip: 0, index: 0 };
+        let pbcq = Pbcq::open_numbered(model, id, Bases::of(0), numbering).expect("it answers");
         let port = Box::leak(Box::new(Port::new(model, pbcq.irq_base(), &tables)));
         let phb = Phb3::new(pbcq, port, tables).expect("the tables are good");
         Self { model, port, phb }
@@ -128,6 +132,13 @@ impl Bench {
     fn started(kind: Kind) -> Self {
         let mut bench = Self::new(kind);
         bench.run();
+        bench.place();
+        bench
+    }
+
+    /// Numbers the buses and places both devices in segments 2 and 3, decoding and mastering.
+    fn place(&mut self) {
+        let bench = self;
         let buses = [
             (Bdf::new(0, 0, 0), 0x0004_0100),
             (Bdf::new(1, 0, 0), 0x0004_0201),
@@ -145,7 +156,6 @@ impl Bench {
             bench.write(bdf, 0x04, 0x6);
         }
         bench.good();
-        bench
     }
 
     fn write(&mut self, bdf: Bdf, at: u16, value: u32) {
