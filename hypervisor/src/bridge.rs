@@ -1,90 +1,14 @@
 //! One PCI host bridge of the machine: brought up, enumerated, its BARs placed.
 
-use crate::machine_io::{IO, Io};
 use crate::memory::{self, keep};
 use alloc::vec::Vec;
-use ioda::{
-    Ioda, IrqBackend, MmioIo, PhbId, Reg8, Reg16, Reg32, Reg64, RegIo, ResetError, Step,
-    XscomError, XscomIo,
-};
+use ioda::{Ioda, IrqBackend, PhbId, ResetError, Step};
 use pci::{Plan, Topology};
 use phb3::{Bases, Pbcq, Phb3, Port, Tables};
-use powernv::{MachineInfo, Pcb, PhysIo, Xscom};
+use powernv::{MachineInfo, Xscom};
 use ppc64::{power, spr::timebase};
+use realio::{IO, Registers, SideBand};
 use spin::Mutex;
-
-/// A bridge's registers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Registers(u64);
-
-impl Registers {
-    fn at<T>(self, reg: ioda::Reg<T>) -> u64 {
-        // The registers' page was checked not to wrap when the bridge was opened.
-        self.0.wrapping_add(reg.offset().into())
-    }
-}
-
-impl RegIo for Registers {
-    fn read64(&self, reg: Reg64) -> u64 {
-        IO.read64(self.at(reg))
-    }
-    fn write64(&self, reg: Reg64, value: u64) {
-        IO.write64(self.at(reg), value);
-    }
-    fn read32(&self, reg: Reg32) -> u32 {
-        IO.read32(self.at(reg))
-    }
-    fn write32(&self, reg: Reg32, value: u32) {
-        IO.write32(self.at(reg), value);
-    }
-    fn read16(&self, reg: Reg16) -> u16 {
-        IO.read16(self.at(reg))
-    }
-    fn write16(&self, reg: Reg16, value: u16) {
-        IO.write16(self.at(reg), value);
-    }
-    fn read8(&self, reg: Reg8) -> u8 {
-        IO.read8(self.at(reg))
-    }
-    fn write8(&self, reg: Reg8, value: u8) {
-        IO.write8(self.at(reg), value);
-    }
-    fn sync(&self) {
-        ppc64::spr::sync();
-    }
-    fn flush_line(&self, real: u64) {
-        ppc64::cache::flush(real, 1);
-    }
-}
-
-/// The side band of the bridge's chip. The threads of one core share the register that tells how an
-/// access went; no two of them run the hypervisor's bridge code at a time while cores have one thread each.
-#[derive(Debug)]
-pub(crate) struct SideBand(Xscom<Io>);
-
-impl XscomIo for SideBand {
-    fn read(&self, pcb: u32) -> Result<u64, XscomError> {
-        self.0.read(Pcb(pcb)).map_err(|_| XscomError { pcb })
-    }
-    fn write(&self, pcb: u32, value: u64) -> Result<(), XscomError> {
-        self.0
-            .write(Pcb(pcb), value)
-            .map_err(|_| XscomError { pcb })
-    }
-}
-
-/// Registers of devices behind bridges.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DeviceRegisters;
-
-impl MmioIo for DeviceRegisters {
-    fn read32(&self, real: u64) -> u32 {
-        IO.read32(real).swap_bytes()
-    }
-    fn write32(&self, real: u64, value: u32) {
-        IO.write32(real, value.swap_bytes());
-    }
-}
 
 /// A bridge that works.
 pub(crate) struct Bridge {
@@ -128,7 +52,12 @@ pub(crate) fn start_all(info: &MachineInfo<'_>) -> Vec<Bridge> {
             pci: found.pci.0,
             spci: found.spci.0,
         };
-        match start(place, id, bases, SideBand(Xscom::new(IO, chip.xscom.base))) {
+        match start(
+            place,
+            id,
+            bases,
+            SideBand::new(Xscom::new(IO, chip.xscom.base)),
+        ) {
             Ok(bridge) => bridges.push(bridge),
             Err(error) => log::error!("phb{place}: {error}: it is left alone"),
         }
@@ -171,7 +100,7 @@ fn start(place: u8, id: PhbId, bases: Bases, side_band: SideBand) -> Result<Brid
     };
     let pbcq = Pbcq::open(side_band, id, bases).map_err(StartError::Reset)?;
     let port = keep(Port::new(
-        Registers(pbcq.layout().registers),
+        Registers::at(pbcq.layout().registers),
         pbcq.irq_base(),
         &tables,
     ));

@@ -1,12 +1,12 @@
 //! The console: a ring that partitions and the log write to, drained to the UART while a thread has
 //! nothing better to do. No hcall waits for the UART.
 
-use crate::machine_io::Io;
 use console::{Line, Ring};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use lpar::machine::Terminal;
 use powernv::{EccbLpc, Uart};
+use realio::Io;
 use spin::Mutex;
 
 /// Bytes of output that may wait: half a boot of Linux.

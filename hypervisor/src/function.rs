@@ -1,13 +1,14 @@
 //! What a partition's calls do to one of its PCI functions: configuration space, messages, the
 //! translations that its bridge has cached.
 
-use crate::bridge::{Bridge, DeviceRegisters, Registers};
+use crate::bridge::Bridge;
 use ioda::{Ioda, MsiBlock, TceFlush, TceRange};
 use lpar::machine::{Failed, TceInvalidate};
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
 use papr_abi::Irq;
 use pci::GuestFunction;
 use phb3::Port;
+use realio::{DeviceRegisters, Registers};
 use spin::Mutex;
 
 /// The way of a partition's calls to one of its functions.

@@ -23,7 +23,6 @@ mod devices;
 mod function;
 mod guest_image;
 mod idle;
-mod machine_io;
 mod map;
 mod memory;
 mod partition;

@@ -2,9 +2,7 @@
 
 use crate::function::Access;
 use crate::stop::{self, Reason};
-use crate::{
-    clock, console, devices, guest_image, idle, machine_io, memory, presenter, sources, thread,
-};
+use crate::{clock, console, devices, guest_image, idle, memory, presenter, sources, thread};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
@@ -322,7 +320,7 @@ fn machine() -> Machine {
         tlb: &presenter::TLB,
         clock: &clock::CLOCK,
         threads: &idle::Kicker,
-        device_memory: &machine_io::IO,
+        device_memory: &realio::IO,
         caches: &presenter::CACHES,
     }
 }

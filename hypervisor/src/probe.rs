@@ -1,6 +1,5 @@
 //! Finds out what machine this is: device tree, console, clock, power switch.
 
-use crate::machine_io::{IO, Io};
 use crate::memory::reserved_bytes;
 use crate::stop::{self, Reason};
 use crate::{console, memory};
@@ -9,6 +8,7 @@ use powernv::{
     Uart, Xscom, tree_bytes,
 };
 use ppc64::spr::timebase;
+use realio::{IO, Io};
 use realmem::Range;
 use spin::Once;
 

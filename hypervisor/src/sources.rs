@@ -1,11 +1,11 @@
 //! The interrupt sources of all bridges.
 
-use crate::bridge::Registers;
 use crate::devices::bridges;
 use ioda::IrqBackend;
 use lpar::machine::{Failed, ForeignIrq, Sources};
 use papr_abi::Irq;
 use phb3::Port;
+use realio::Registers;
 
 /// The sources of all bridges.
 #[derive(Debug)]

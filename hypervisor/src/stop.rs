@@ -172,7 +172,7 @@ pub(crate) fn crash_if_asked(bootargs: &str) {
     match asked {
         Some("panic") => panic!("asked for by the boot arguments"),
         Some("machine-check") => {
-            let read = powernv::PhysIo::read64(&crate::machine_io::IO, NOWHERE);
+            let read = powernv::PhysIo::read64(&realio::IO, NOWHERE);
             log::error!("the load from nowhere gave {read:#x}");
         }
         Some("interrupt") => ppc64::trace::trap(),
