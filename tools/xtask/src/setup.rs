@@ -15,11 +15,18 @@ use crate::{guests, process, ui};
 const MIN_QEMU: (u32, u32) = (10, 0);
 const QEMU: &str = "qemu-system-ppc64";
 const QEMU_PACKAGE: &str = "qemu-system-ppc";
-const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+/// Debian's packages with a Rust compiler and its library's sources: those for browsers, which stay new in a release,
+/// and the ordinary ones.
+const COMPILERS: [[&str; 3]; 2] = [
+    ["rustc-web", "cargo-web", "rust-web-src"],
+    ["rustc", "cargo", "rust-src"],
+];
 /// A linker, for machines without a rustup toolchain.
 const LINKER_PACKAGE: &str = "binutils-powerpc64-linux-gnu";
 /// Debian 12's newer packages.
 const BACKPORTS: &str = "bookworm-backports";
+/// Debian 12's security archive, which has a newer compiler than its main archive.
+const SECURITY: &str = "bookworm-security";
 const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/bulkhead-backports.list";
 
 /// Makes everything ready: tools, and all guests.
@@ -174,11 +181,11 @@ impl Missing {
         lines.join("\n")
     }
 
-    /// The packages of Debian's own archives, and whether its backports' QEMU is wanted too.
-    fn packages(&self) -> Vec<&'static str> {
+    /// The packages that are wanted, but for QEMU's; the compiler's are `compiler`.
+    fn packages(&self, compiler: [&'static str; 3]) -> Vec<&'static str> {
         let mut packages = Vec::new();
         if self.compiler {
-            packages.extend(COMPILER_PACKAGES);
+            packages.extend(compiler);
         }
         if self.linker {
             packages.push(LINKER_PACKAGE);
@@ -187,31 +194,32 @@ impl Missing {
     }
 
     fn install(&self, debian: Debian) -> Result<()> {
-        let packages = self.packages();
         let Some(apt) = Privileged::obtain()? else {
             bail!(
-                "packages are missing, and this user is neither root nor has sudo. Remedy: as root, run\n{}",
-                self.commands(debian, &guests::mirror()).join("\n")
+                "packages are missing, and this user is neither root nor may use sudo. Remedy: as root, run\n{}",
+                self.commands(debian, guests::mirrors().first().map(String::as_str))
+                    .join("\n")
             );
         };
-        let names: Vec<&str> = packages
-            .iter()
-            .copied()
-            .chain(self.qemu.map(|_| QEMU_PACKAGE))
-            .collect();
-        ui::step(format!("installing by apt-get: {}", names.join(", ")));
-        self.install_by(&apt, debian, &packages).map_err(|error| {
+        self.install_by(&apt, debian).map_err(|error| {
             anyhow!(
-                "the packages could not be installed: {error:#}. Is there a network?\n{}",
+                "the packages could not be installed: {error:#}\n{}",
                 self.advice()
             )
         })
     }
 
-    fn install_by(&self, apt: &Privileged, debian: Debian, packages: &[&str]) -> Result<()> {
-        apt.get(&["update"])?;
+    fn install_by(&self, apt: &Privileged, debian: Debian) -> Result<()> {
+        apt.get(&["update"])
+            .context("the package lists could not be fetched; is there a network?")?;
+        let compiler = if self.compiler {
+            choose_compiler(debian, candidate)?
+        } else {
+            COMPILERS[0]
+        };
+        let packages = self.packages(compiler);
         if !packages.is_empty() {
-            apt.install(packages, &[])?;
+            apt.install(&packages, &[])?;
         }
         if self.qemu.is_some() {
             let from = match debian {
@@ -224,17 +232,18 @@ impl Missing {
     }
 
     /// What [`install`](Self::install) does, for somebody else to type.
-    fn commands(&self, debian: Debian, mirror: &str) -> Vec<String> {
+    fn commands(&self, debian: Debian, mirror: Option<&str>) -> Vec<String> {
         let install = "    apt-get install --no-install-recommends";
         let mut lines = Vec::new();
         let backports = self.qemu.is_some() && debian == Debian::Bookworm;
         if backports {
+            let mirror = mirror.unwrap_or("MIRROR");
             lines.push(format!(
                 "    echo 'deb {mirror} {BACKPORTS} main' > {BACKPORTS_LIST}"
             ));
         }
         lines.push("    apt-get update".to_owned());
-        let mut packages = self.packages();
+        let mut packages = self.packages(COMPILERS[0]);
         if backports {
             lines.push(format!("{install} -t {BACKPORTS} {QEMU_PACKAGE}"));
         } else if self.qemu.is_some() {
@@ -243,8 +252,63 @@ impl Missing {
         if !packages.is_empty() {
             lines.push(format!("{install} {}", packages.join(" ")));
         }
+        if backports && mirror.is_none() {
+            lines.push("where MIRROR is the address of a mirror of Debian's archive".to_owned());
+        }
+        if self.compiler && debian == Debian::Bookworm {
+            lines.push(format!(
+                "{} come from the suite {SECURITY}",
+                COMPILERS[0].join(", ")
+            ));
+        }
         lines
     }
+}
+
+/// The version of `package` that apt would install.
+fn candidate(package: &str) -> Option<String> {
+    let policy = process::capture(Command::new("apt-cache").args(["policy", package]));
+    candidate_in(&policy.ok()?)
+}
+
+/// The `1.96.0` of a line `  Candidate: 1.96.0`.
+fn candidate_in(policy: &str) -> Option<String> {
+    let version = policy
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (version != "(none)").then(|| version.to_owned())
+}
+
+/// Chooses the compiler's packages by what the package sources offer.
+fn choose_compiler(
+    debian: Debian,
+    candidate: impl Fn(&str) -> Option<String>,
+) -> Result<[&'static str; 3]> {
+    let offers = COMPILERS.map(|packages| (packages, candidate(packages[0])));
+    let found = offers
+        .iter()
+        .find(|(_, version)| version.as_deref().is_some_and(toolchain::is_new_enough));
+    if let Some((packages, _)) = found {
+        return Ok(*packages);
+    }
+    let offered: Vec<String> = offers
+        .iter()
+        .filter_map(|(packages, version)| Some(format!("{} {}", packages[0], version.as_ref()?)))
+        .collect();
+    let offered = match offered.is_empty() {
+        true => "none".to_owned(),
+        false => format!("only {}", offered.join(" and ")),
+    };
+    let remedy = match debian {
+        Debian::Bookworm => format!(
+            "add Debian's security archive, suite {SECURITY}, to this system's package sources; its packages are {}",
+            COMPILERS[0].join(", ")
+        ),
+        Debian::Later => format!("install {}", toolchain::WANTED),
+    };
+    bail!(
+        "this system's package sources have no Rust compiler that is new enough: {offered}. Remedy: {remedy}"
+    )
 }
 
 /// The `10, 0` of `QEMU emulator version 10.0.2 (Debian …)`.
@@ -269,7 +333,16 @@ impl Privileged {
             return Ok(None);
         }
         ui::note("this needs root: sudo may ask for your password");
-        Ok(Some(Self { sudo: true }))
+        // Not every user who has the program may use it.
+        let this = Self { sudo: true };
+        let tried = process::capture(this.command("apt-get").arg("--version"));
+        Ok(match tried {
+            Ok(_) => Some(this),
+            Err(error) => {
+                ui::note(format!("{error:#}"));
+                None
+            }
+        })
     }
 
     fn command(&self, program: &str) -> Command {
@@ -284,7 +357,7 @@ impl Privileged {
     }
 
     fn get(&self, arguments: &[&str]) -> Result<()> {
-        process::run(self.command("apt-get").args(["-q"]).args(arguments))
+        announce_and_run(self.command("apt-get").args(["-q"]).args(arguments))
     }
 
     fn install(&self, packages: &[&str], options: &[String]) -> Result<()> {
@@ -293,14 +366,15 @@ impl Privileged {
             .args(["-q", "install", "-y", "--no-install-recommends"])
             .args(options)
             .args(packages);
-        process::run(&mut command)
+        announce_and_run(&mut command)
     }
 
     /// Makes sure that bookworm-backports is among the package sources; returns apt-get's options to install from it.
     fn backports(&self) -> Result<Vec<String>> {
         let policy = process::capture(Command::new("apt-cache").args(["policy", QEMU_PACKAGE]))?;
         if !policy.contains(BACKPORTS) {
-            let mirror = guests::mirror();
+            let mirrors = guests::mirrors();
+            let mirror = mirrors.first().with_context(guests::no_mirror)?;
             ui::note(format!(
                 "adding the package source {BACKPORTS} in {BACKPORTS_LIST}"
             ));
@@ -308,7 +382,7 @@ impl Privileged {
             let draft =
                 std::env::temp_dir().join(format!("bulkhead-backports.{}", std::process::id()));
             std::fs::write(&draft, line)?;
-            let copied = process::run(
+            let copied = announce_and_run(
                 self.command("install")
                     .args(["-m", "644"])
                     .arg(&draft)
@@ -320,6 +394,12 @@ impl Privileged {
         }
         Ok(["-t", BACKPORTS].map(str::to_owned).to_vec())
     }
+}
+
+/// Shows a command that changes the system, and runs it.
+fn announce_and_run(command: &mut Command) -> Result<()> {
+    ui::step(process::show(command));
+    process::run(command)
 }
 
 #[cfg(test)]
@@ -336,6 +416,73 @@ mod tests {
         assert_eq!(
             Debian::of("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\""),
             None
+        );
+    }
+
+    #[test]
+    fn names_of_releases_do_not_matter_and_debian_13_needs_no_backports() {
+        for (text, expected) in [
+            (
+                "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+                Some(Debian::Bookworm),
+            ),
+            (
+                "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nVERSION_ID=\"13\"\nDEBIAN_VERSION_FULL=13.2\nID=debian\n",
+                Some(Debian::Later),
+            ),
+            (
+                "PRETTY_NAME=\"Debian GNU/Linux forky/sid\"\nVERSION_CODENAME=forky\nID=debian\n",
+                Some(Debian::Later),
+            ),
+            ("ID=debian\nVERSION_ID=12\n", Some(Debian::Bookworm)),
+            ("ID=fedora\nVERSION_ID=43\n", None),
+            ("", None),
+        ] {
+            assert_eq!(Debian::of(text), expected, "{text}");
+        }
+        let qemu = Missing {
+            qemu: Some(None),
+            compiler: false,
+            linker: false,
+        };
+        let commands = qemu.commands(Debian::Later, Some("http://m.example/debian"));
+        assert!(!commands.join("\n").contains("backports"));
+    }
+
+    #[test]
+    fn the_compiler_is_chosen_by_what_the_package_sources_offer() {
+        let offers = |web: &'static str, ordinary: &'static str| {
+            move |package: &str| match package {
+                "rustc-web" => candidate_in(&format!(
+                    "rustc-web:\n  Installed: (none)\n  Candidate: {web}\n"
+                )),
+                "rustc" => candidate_in(&format!("rustc:\n  Candidate: {ordinary}\n")),
+                _ => None,
+            }
+        };
+        let chosen = |web, ordinary| choose_compiler(Debian::Bookworm, offers(web, ordinary)).ok();
+        // Debian 12 with its security archive, 13, and one where only the ordinary packages are new enough.
+        let web = Some(COMPILERS[0]);
+        assert_eq!(chosen("1.96.0+dfsg1-1~deb12u2", "1.63.0+dfsg1-2"), web);
+        assert_eq!(
+            chosen("1.96.0+dfsg1-1~deb13u1+b1", "1.85.1+dfsg1-1+deb13u1"),
+            web
+        );
+        assert_eq!(chosen("(none)", "1.97.0+dfsg1-1"), Some(COMPILERS[1]));
+        let error = choose_compiler(Debian::Bookworm, offers("1.85.0+dfsg3-1", "1.63.0"))
+            .expect_err("too old")
+            .to_string();
+        assert!(
+            error.contains("only rustc-web 1.85.0+dfsg3-1 and rustc 1.63.0"),
+            "{error}"
+        );
+        assert!(error.contains("suite bookworm-security"), "{error}");
+        let error = choose_compiler(Debian::Later, |_| None)
+            .expect_err("none")
+            .to_string();
+        assert!(
+            error.contains("new enough: none. Remedy: install"),
+            "{error}"
         );
     }
 
@@ -359,17 +506,21 @@ mod tests {
             linker: false,
         };
         assert_eq!(
-            all.commands(Debian::Bookworm, "http://m.example/debian"),
+            all.commands(Debian::Bookworm, Some("http://m.example/debian")),
             [
                 "    echo 'deb http://m.example/debian bookworm-backports main' > \
                  /etc/apt/sources.list.d/bulkhead-backports.list",
                 "    apt-get update",
                 "    apt-get install --no-install-recommends -t bookworm-backports qemu-system-ppc",
                 "    apt-get install --no-install-recommends rustc-web cargo-web rust-web-src",
+                "rustc-web, cargo-web, rust-web-src come from the suite bookworm-security",
             ]
         );
+        let unknown = all.commands(Debian::Bookworm, None);
+        assert!(unknown[0].contains("'deb MIRROR bookworm-backports main'"));
+        assert!(unknown[4].starts_with("where MIRROR is"));
         assert_eq!(
-            all.commands(Debian::Later, "http://m.example/debian"),
+            all.commands(Debian::Later, None),
             [
                 "    apt-get update",
                 "    apt-get install --no-install-recommends rustc-web cargo-web rust-web-src qemu-system-ppc",

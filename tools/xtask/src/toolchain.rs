@@ -26,9 +26,14 @@ pub(crate) struct Toolchain {
     pub(crate) version: String,
 }
 
+/// Tells whether Debian's `version` of its compiler, such as `1.96.0+dfsg1-1`, builds the workspace.
+pub(crate) fn is_new_enough(version: &str) -> bool {
+    minor_version(version).is_some_and(|minor| minor >= MIN_MINOR)
+}
+
 /// What there is not, in words for a message.
 pub(crate) const WANTED: &str = "the Debian packages `rustc-web`, `cargo-web` and `rust-web-src` \
-(Debian 12, security archive), or `rustup toolchain install nightly --component rust-src`";
+(Debian 12, of its security archive, and 13), or `rustup toolchain install nightly --component rust-src`";
 
 /// Which parts of a toolchain there are.
 #[derive(Debug)]
@@ -160,17 +165,13 @@ fn complete(bin: &Path) -> Option<String> {
     let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?);
     let version = ask(&["--version"])?;
     let sources = sysroot.join("lib/rustlib/src/rust/library/alloc/Cargo.toml");
-    (sources.exists() && minor_version(&version)? >= MIN_MINOR).then_some(version)
+    let number = version.strip_prefix("rustc ")?;
+    (sources.exists() && is_new_enough(number)).then_some(version)
 }
 
-/// The `96` of `rustc 1.96.0 (…)`.
+/// The `96` of `1.96.0 (…)`.
 fn minor_version(version: &str) -> Option<u32> {
-    version
-        .strip_prefix("rustc 1.")?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.strip_prefix("1.")?.split('.').next()?.parse().ok()
 }
 
 fn find_linker(bin: &Path) -> Option<PathBuf> {
@@ -196,14 +197,13 @@ mod tests {
     #[test]
     fn the_minor_version_is_read() {
         assert_eq!(
-            minor_version("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
+            minor_version("1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
             Some(96)
         );
-        assert_eq!(
-            minor_version("rustc 1.97.0-nightly (x 2026-06-01)"),
-            Some(97)
-        );
-        assert_eq!(minor_version("gcc 12"), None);
+        assert_eq!(minor_version("1.97.0-nightly (x 2026-06-01)"), Some(97));
+        assert_eq!(minor_version("1.85.0+dfsg3-1~deb12u3"), Some(85));
+        assert_eq!(minor_version("12"), None);
+        assert_eq!(minor_version("(none)"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::sources;
 use crate::{process, ui};
 
 /// The release whose kernels are used, whatever release this machine runs.
@@ -20,9 +21,7 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What this needs on any system, by the names of its packages.
 pub(crate) const WANTED: &str =
     "the packages `apt`, `dpkg` and `debian-archive-keyring` (Fedora: `debian-keyring`)";
-/// Where Debian is when the system has no Debian mirror of its own.
-const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
-/// Overrides the mirror that the system uses.
+/// Overrides the mirrors that the system uses.
 pub(crate) const MIRROR_VARIABLE: &str = "BULKHEAD_DEBIAN_MIRROR";
 
 /// An apt of its own: lists, cache and sources below one folder.
@@ -50,40 +49,76 @@ impl Apt {
         for part in ["lists/partial", "cache/archives/partial", "state", "debs"] {
             std::fs::create_dir_all(folder.join(part))?;
         }
-        let mirror = mirror();
-        let source = |suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
-        std::fs::write(
-            folder.join("sources.list"),
-            source(SUITE) + &source(BACKPORTS),
-        )?;
-        std::fs::write(folder.join("status"), "")?;
         let configuration = folder.join("apt.conf");
+        std::fs::write(folder.join("status"), "")?;
         std::fs::write(&configuration, configuration_text(folder))?;
         let apt = Self {
             configuration,
             downloads: folder.join("debs"),
         };
+        let mirrors = mirrors();
+        if mirrors.is_empty() {
+            if apt.has_lists() {
+                ui::note(format!(
+                    "{}\nUsing the package lists of an earlier run",
+                    no_mirror()
+                ));
+                return Ok(apt);
+            }
+            bail!("{}", no_mirror());
+        }
+        let mut failures = Vec::new();
+        for mirror in &mirrors {
+            match apt.fetch_lists(folder, mirror) {
+                Ok(()) => return Ok(apt),
+                Err(error) => failures.push(format!("- {mirror}: {error:#}")),
+            }
+        }
+        for mirror in &mirrors {
+            apt.choose(folder, mirror)?;
+            if apt.has_lists() {
+                ui::note("they cannot be fetched now: using those of an earlier run");
+                return Ok(apt);
+            }
+        }
+        bail!(
+            "Debian's package lists could not be fetched:\n{}\n\
+             Remedy: connect this machine to the network, or set {MIRROR_VARIABLE} to a mirror that it reaches and that \
+             has {ARCHITECTURE}",
+            failures.join("\n")
+        )
+    }
+
+    /// Makes `mirror` the only one from now on.
+    fn choose(&self, folder: &Path, mirror: &str) -> Result<()> {
+        let source = |suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
+        let list = source(SUITE) + &source(BACKPORTS);
+        Ok(std::fs::write(folder.join("sources.list"), list)?)
+    }
+
+    /// Fetches the lists of `mirror`, which must have the architecture.
+    fn fetch_lists(&self, folder: &Path, mirror: &str) -> Result<()> {
+        self.choose(folder, mirror)?;
         ui::step(format!(
             "fetching Debian's package lists for {ARCHITECTURE} from {mirror}"
         ));
-        let mut update = apt.command("apt-get");
+        let mut update = self.command("apt-get");
         // Without Error-Mode apt-get reports success when it reached nothing.
         update.args(["-q", "-o", "APT::Update::Error-Mode=any", "update"]);
         let bar = ui::spinner("apt-get update");
         let updated = process::capture(&mut update);
         bar.finish_and_clear();
-        match updated {
-            // Also after a failed update apt-cache knows what the lists of an earlier one have.
-            Err(_) if !apt.versions(PROBE).unwrap_or_default().is_empty() => {
-                ui::note("they cannot be fetched now: using those of an earlier run");
-                Ok(apt)
-            }
-            Err(error) => bail!(
-                "Debian's package lists could not be fetched: {error:#}\n\
-                 Remedy: connect this machine to the network, or set {MIRROR_VARIABLE} to a mirror that it reaches"
-            ),
-            Ok(_) => Ok(apt),
+        updated?;
+        // To apt a mirror without the architecture is a mirror without packages, and no error.
+        if !self.has_lists() {
+            bail!("it has nothing for {ARCHITECTURE}");
         }
+        Ok(())
+    }
+
+    /// Tells whether the lists of the chosen mirror are there, from now or from an earlier run.
+    fn has_lists(&self) -> bool {
+        !self.versions(PROBE).unwrap_or_default().is_empty()
     }
 
     /// Returns all known versions of `name`.
@@ -161,6 +196,7 @@ fn configuration_text(folder: &Path) -> String {
          Dir::Etc::SourceParts \"/dev/null\";\n\
          APT::Architecture \"{ARCHITECTURE}\";\n\
          APT::Architectures {{ \"{ARCHITECTURE}\"; }};\n\
+         APT::Get::List-Cleanup \"false\";\n\
          Acquire::Languages \"none\";\n\
          Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
          APT::Sandbox::User \"\";\n"
@@ -176,32 +212,22 @@ pub(crate) fn is_possible() -> bool {
         && Path::new(KEYRING).exists()
 }
 
-/// The Debian mirror that this system itself installs from, if it does.
-pub(crate) fn mirror() -> String {
-    if let Ok(mirror) = std::env::var(MIRROR_VARIABLE) {
-        return mirror;
+/// The mirrors of Debian's archive to try, in this order: the variable's, else those that this system installs from.
+pub(crate) fn mirrors() -> Vec<String> {
+    match std::env::var(MIRROR_VARIABLE) {
+        Ok(mirror) if !mirror.is_empty() => vec![mirror.trim_end_matches('/').to_owned()],
+        _ => sources::mirrors(Path::new(sources::FOLDER)),
     }
-    let mut command = Command::new("apt-get");
-    command.args([
-        "indextargets",
-        "--format",
-        "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-        "Identifier: Packages",
-    ]);
-    let targets = process::capture(&mut command).unwrap_or_default();
-    mirror_among(&targets).unwrap_or_else(|| DEFAULT_MIRROR.to_owned())
 }
 
-fn mirror_among(targets: &str) -> Option<String> {
-    targets.lines().find_map(|line| {
-        let mut words = line.split(' ');
-        let (release, component, address) = (words.next()?, words.next()?, words.next()?);
-        let debian = [
-            "bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable",
-        ]
-        .contains(&release);
-        (debian && component == "main").then(|| address.trim_end_matches('/').to_owned())
-    })
+/// What to do when there is none.
+pub(crate) fn no_mirror() -> String {
+    format!(
+        "no mirror of Debian's archive is known: {}/sources.list and sources.list.d name none.\n\
+         Remedy: set {MIRROR_VARIABLE} to the address of one that has {ARCHITECTURE} and {SUITE}, as it would stand in a \
+         sources.list before the name of the release",
+        sources::FOLDER
+    )
 }
 
 fn parse_stanzas(text: &str) -> Vec<Package> {
@@ -229,17 +255,6 @@ fn parse_stanza(text: &str) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_systems_own_mirror_is_found() {
-        let targets = "bookworm-backports main http://a.example/debian/\nnoble main http://u.example/\n\
-                       bookworm contrib http://b.example/debian/\nbookworm main http://b.example/debian/";
-        assert_eq!(
-            mirror_among(targets).as_deref(),
-            Some("http://b.example/debian")
-        );
-        assert_eq!(mirror_among("noble main http://u.example/"), None);
-    }
 
     #[test]
     fn stanzas_are_read() {

@@ -16,9 +16,10 @@ use crate::{process, ui};
 mod apt;
 mod cpio;
 mod modules;
+mod sources;
 
 use apt::{Apt, Package};
-pub(crate) use apt::{WANTED, is_possible, mirror};
+pub(crate) use apt::{WANTED, is_possible, mirrors, no_mirror};
 
 /// The first process of every guest.
 const INIT: &str = include_str!("../../guest/init.sh");
