@@ -1,6 +1,6 @@
 //! The tables that the bridge keeps in our memory: [`Tables`], [`Ive`].
 
-use core::sync::atomic::AtomicU8;
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use ioda::{BeU16, BeU32, BeU64, DmaTable, ResetError};
 
 /// One entry of the interrupt vector table, a cache line of its own. All zeroes is valid.
@@ -29,6 +29,26 @@ impl Ive {
             q: AtomicU8::new(0),
             pe: BeU16::new(0),
         }
+    }
+
+    /// Byte `at` of the entry as the bridge reads it; 0 behind the fields. For models of the bridge.
+    #[must_use]
+    pub fn byte(&self, at: usize) -> u8 {
+        let [a, b, c, d] = self.target.load().to_be_bytes();
+        let [pe_high, pe_low] = self.pe.load().to_be_bytes();
+        let (gen_p, q) = (self.gen_p.load(Relaxed), self.q.load(Relaxed));
+        let bytes = [a, b, c, d, gen_p, q, pe_high, pe_low];
+        bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// Stores byte `at` as the bridge does, which writes P and Q alone: `None`, and nothing stored, for others.
+    pub fn set_byte(&self, at: usize, value: u8) -> Option<()> {
+        match at {
+            4 => self.gen_p.store(value, Relaxed),
+            5 => self.q.store(value, Relaxed),
+            _ => return None,
+        }
+        Some(())
     }
 }
 

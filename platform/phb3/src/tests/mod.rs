@@ -7,7 +7,6 @@ pub(crate) mod start;
 
 use crate::{Bases, Ive, Numbering, Pbcq, Phb3, Port, Tables};
 use cases::prelude::*;
-use core::sync::atomic::Ordering::Relaxed;
 use ioda::{
     Bdf, BeU16, BeU64, CfgOffset, CfgWidth, DmaTable, DmaWindow, Ioda, PeNumber, PhbId, RidSel,
     Step, TceTable,
@@ -31,21 +30,12 @@ impl SharedMemory for IvtBytes {
     }
     fn load(&self, offset: u64) -> u8 {
         let ive = &self.0[offset as usize / Tables::IVE_BYTES];
-        match offset as usize % Tables::IVE_BYTES {
-            at @ 0..4 => ive.target.load().to_be_bytes()[at],
-            4 => ive.gen_p.load(Relaxed),
-            5 => ive.q.load(Relaxed),
-            at @ 6..8 => ive.pe.load().to_be_bytes()[at - 6],
-            _ => 0,
-        }
+        ive.byte(offset as usize % Tables::IVE_BYTES)
     }
     fn store(&self, offset: u64, value: u8) {
         let ive = &self.0[offset as usize / Tables::IVE_BYTES];
-        match offset as usize % Tables::IVE_BYTES {
-            4 => ive.gen_p.store(value, Relaxed),
-            5 => ive.q.store(value, Relaxed),
-            at => panic!("the bridge writes P and Q alone, not byte {at}"),
-        }
+        let done = ive.set_byte(offset as usize % Tables::IVE_BYTES, value);
+        done.expect("the bridge writes P and Q alone");
     }
 }
 
