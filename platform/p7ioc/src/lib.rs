@@ -390,6 +390,7 @@ cases::table!(
     shadow::tests,
     tests::dma,
     tests::eeh,
+    tests::hub,
     tests::interrupts,
     tests::start,
     tests::windows,

@@ -47,20 +47,22 @@ impl Route {
         }
     }
 
-    /// The entry: the low three bits of the server sit above the priority, which loses as many.
     fn entry(self) -> u64 {
-        let (server, priority) = if self.priority == MASKED {
-            (0, MASKED)
-        } else {
-            // Two link bits below the PIR, unused.
-            let server = self.server.wrapping_shl(2);
-            (server >> 3, self.priority >> 3 | ((server & 7) as u8) << 5)
-        };
-        (Xivt::SERVER.val(server.into())
-            + Xivt::PRIORITY.val(priority.into())
-            + Xivt::PE.val(self.pe.0.into()))
-        .into()
+        let (server, priority) = packed_route(self.server, self.priority);
+        (Xivt::SERVER.val(server) + Xivt::PRIORITY.val(priority) + Xivt::PE.val(self.pe.0.into()))
+            .into()
     }
+}
+
+/// The fields of a routing entry, the server (of a PIR) and the priority: the low three bits of the server sit above
+/// the priority, which loses as many.
+pub(crate) fn packed_route(pir: u32, priority: u8) -> (u64, u64) {
+    if priority == MASKED {
+        return (0, MASKED.into());
+    }
+    // Two link bits below the PIR, unused.
+    let server = u64::from(pir.wrapping_shl(2));
+    (server >> 3, u64::from(priority >> 3) | (server & 7) << 5)
 }
 
 /// What is behind the lock of the index register: shadows, unpacked, of the routing.

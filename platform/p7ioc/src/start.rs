@@ -156,7 +156,7 @@ impl<R: RegIo> Phb<R> {
     /// Ends the hub's hold on the bridge, and starts it again if the fence is still up.
     fn release(&mut self, tries: u8) -> Result<(Phase, u32), ResetError> {
         self.hub.release();
-        if !self.hub.is_fenced() {
+        if !self.hub.is_fence_up() {
             self.fenced = false;
             return Ok((Phase::Released, CALM_MS));
         }

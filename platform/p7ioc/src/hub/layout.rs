@@ -209,6 +209,9 @@ impl Facts {
         }
     }
 
+    /// The 9-bit source numbers below this are units of the processor chip.
+    pub const ON_CHIP_BUIDS: u16 = 0x10;
+
     /// The 9-bit source number of the hub's own errors.
     pub(crate) const RGC_BUID: u64 = 0x10;
 

@@ -6,20 +6,27 @@
 //! (lanes), MISC, I2C, and GEM, which sums up errors. It is set up once; [`HubPort`] takes single bridges
 //! through resets later.
 
+pub(crate) mod gx;
+mod irq;
 pub(crate) mod layout;
 mod port;
 mod regs;
 mod routing;
+mod scan;
 mod start;
 mod values;
 
+pub use gx::{GxError, Reservation};
+pub use irq::HubIrq;
 pub use layout::{Facts, FactsError, Layout, Processor};
 pub(crate) use layout::{IO_BYTES, IO_SEGMENT_SHIFT, M32_PCI, M32_SEGMENT_SHIFT, M64_BYTES};
 pub use port::HubPort;
+pub use scan::{Class, HubError, HubEvent, Unit};
 pub use start::Hub;
 
+use core::sync::atomic::{AtomicU8, Ordering};
 use ioda::RegIo;
-use regs::{HubReg, Unit};
+use regs::{Block, HubReg};
 use spin::Mutex;
 
 /// The hub's registers, shared by its driver and those of its bridges: three blocks of 64 KiB.
@@ -32,7 +39,12 @@ pub struct Units<R> {
     global: R,
     /// What the reset register was last given: six bridges use it, and they keep out of each other's way.
     resets: Mutex<u64>,
+    /// Bridges that are kept shut because of errors found: 0x80 for the first, 0x40 for the second; [`DEAD`].
+    shut: AtomicU8,
 }
+
+/// All bridges are shut for good.
+const DEAD: u8 = 1;
 
 impl<R: RegIo> Units<R> {
     /// The hub whose register blocks these are.
@@ -42,24 +54,50 @@ impl<R: RegIo> Units<R> {
             crossbar,
             global,
             resets: Mutex::new(0),
+            shut: AtomicU8::new(0),
         }
     }
 
-    fn io(&self, unit: Unit) -> &R {
-        match unit {
-            Unit::Bus => &self.bus,
-            Unit::Crossbar => &self.crossbar,
-            Unit::Global => &self.global,
+    fn io(&self, block: Block) -> &R {
+        match block {
+            Block::Bus => &self.bus,
+            Block::Crossbar => &self.crossbar,
+            Block::Global => &self.global,
         }
     }
 
     fn read(&self, at: HubReg) -> u64 {
-        self.io(at.unit).read64(at.reg)
+        self.io(at.block).read64(at.reg)
     }
 
     /// Writes and reads back, which is how skiboot orders every write to the hub.
     fn write(&self, at: HubReg, value: u64) {
-        self.io(at.unit).write64(at.reg, value);
+        self.io(at.block).write64(at.reg, value);
         let _ = self.read(at);
+    }
+    /// Writes a register that does not give back what it is given.
+    fn write_alias(&self, at: HubReg, value: u64) {
+        self.io(at.block).write64(at.reg, value);
+    }
+
+    fn shut(&self, bridge: u8) {
+        self.shut.fetch_or(0x80 >> (bridge & 7), Ordering::Relaxed);
+    }
+
+    fn shut_all(&self) {
+        self.shut.fetch_or(DEAD, Ordering::Relaxed);
+    }
+
+    fn open(&self, bridge: u8) {
+        let others = !(0x80u8 >> (bridge & 7));
+        self.shut.fetch_and(others, Ordering::Relaxed);
+    }
+
+    fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Relaxed) & DEAD != 0
+    }
+
+    fn has_shut(&self, bridge: u8) -> bool {
+        self.shut.load(Ordering::Relaxed) & 0x80 >> (bridge & 7) != 0
     }
 }

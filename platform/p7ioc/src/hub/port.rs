@@ -2,11 +2,10 @@
 
 use super::Units;
 use super::regs::{self, bit, lem};
+use super::routing::bridge_port;
 use super::start::crossbar_errors;
 use ioda::RegIo;
 
-/// Errors of a crossbar port that fence its bridge.
-const FENCE_ERRORS: u64 = 0xa4f4_0000_0000_0000;
 /// The global registers' note of a fenced bridge; while it stands, its interrupt stays silent.
 const FENCE_NOTED: u64 = bit(18);
 
@@ -24,32 +23,41 @@ impl<R: RegIo> HubPort<R> {
     /// Whether the hub is gone, and all its bridges with it.
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        self.units.read(regs::GEM_XFIR) == u64::MAX
+        self.units.is_shut() || self.units.read(regs::GEM_XFIR) == u64::MAX
     }
 
-    /// Whether the bridge has been shut off.
+    /// Whether the bridge has been shut off, by the chip or by what a scan has found.
     #[must_use]
     pub fn is_fenced(&self) -> bool {
+        self.units.has_shut(self.index) || self.is_fence_up()
+    }
+
+    /// Whether the chip shuts the bridge off.
+    pub(crate) fn is_fence_up(&self) -> bool {
         let bits = bit(self.fence_bit(14)) | bit(self.fence_bit(15));
         self.units.read(regs::FENCE) & bits != 0
     }
 
     /// The crossbar takes no error of the bridge for one: it is about to be reset.
     pub(crate) fn mask_errors(&self) {
-        self.units
-            .write(crossbar_errors(self.index).plus(lem::MASK), FENCE_ERRORS);
+        self.units.write(
+            crossbar_errors(bridge_port(self.index)).plus(lem::MASK),
+            regs::CI_FENCE_ERRORS,
+        );
     }
 
     pub(crate) fn unmask_errors(&self) {
-        self.units
-            .write(crossbar_errors(self.index).plus(lem::MASK_AND), 0);
+        self.units.write(
+            crossbar_errors(bridge_port(self.index)).plus(lem::MASK_AND),
+            0,
+        );
     }
 
     pub(crate) fn clear_errors(&self) {
         self.units
-            .write(crossbar_errors(self.index).plus(lem::FIR), 0);
+            .write(crossbar_errors(bridge_port(self.index)).plus(lem::FIR), 0);
         self.units
-            .write(crossbar_errors(self.index).plus(lem::WOF), 0);
+            .write(crossbar_errors(bridge_port(self.index)).plus(lem::WOF), 0);
     }
 
     /// Holds the bridge and its crossbar port in reset.
@@ -59,6 +67,7 @@ impl<R: RegIo> HubPort<R> {
 
     /// Lets them go.
     pub(crate) fn release(&self) {
+        self.units.open(self.index);
         self.change_resets(|resets, own| resets & !own);
     }
 

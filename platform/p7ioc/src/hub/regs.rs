@@ -8,7 +8,7 @@ pub(crate) use crate::regs::bit;
 
 /// A block of 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum Block {
     Bus,
     Crossbar,
     Global,
@@ -17,24 +17,24 @@ pub(crate) enum Unit {
 /// A register of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HubReg {
-    pub(crate) unit: Unit,
+    pub(crate) block: Block,
     pub(crate) reg: Reg64,
 }
 
 impl HubReg {
     /// The register at this offset from the first window, known when the code is compiled.
     pub(crate) const fn at(offset: u32) -> Self {
-        let unit = match offset >> 16 {
-            0x3c => Unit::Bus,
-            0x3d => Unit::Crossbar,
-            _ => Unit::Global,
+        let block = match offset >> 16 {
+            0x3c => Block::Bus,
+            0x3d => Block::Crossbar,
+            _ => Block::Global,
         };
         assert!(
             matches!(offset >> 16, 0x3c..=0x3e),
             "the hub has three blocks"
         );
         Self {
-            unit,
+            block,
             reg: Reg64::at(offset as u16),
         }
     }
@@ -46,7 +46,7 @@ impl HubReg {
         };
         match reg {
             Some(reg) => Self {
-                unit: self.unit,
+                block: self.block,
                 reg,
             },
             None => self,
@@ -57,19 +57,29 @@ impl HubReg {
 /// Error registers of a unit, from its base.
 pub(crate) mod lem {
     pub(crate) const FIR: u16 = 0x00;
+    /// Takes bits out of the errors.
+    pub(crate) const FIR_AND: u16 = 0x08;
     pub(crate) const MASK: u16 = 0x18;
     /// Takes bits out of the mask.
     pub(crate) const MASK_AND: u16 = 0x20;
+    /// Puts bits in the mask.
+    pub(crate) const MASK_OR: u16 = 0x28;
     pub(crate) const ACTION0: u16 = 0x30;
     pub(crate) const ACTION1: u16 = 0x38;
     pub(crate) const WOF: u16 = 0x40;
 }
 
+pub(crate) const BI_UP_LEM: HubReg = HubReg::at(0x3c_0000);
+pub(crate) const BI_DOWN_LEM: HubReg = HubReg::at(0x3c_0050);
+pub(crate) const MISC_LEM: HubReg = HubReg::at(0x3e_a000);
+pub(crate) const I2C_LEM: HubReg = HubReg::at(0x3e_b000);
 /// The first port of the crossbar; the others follow 0x1000 apart.
 pub(crate) const CI: HubReg = HubReg::at(0x3d_0000);
 pub(crate) const CI_PORT_STRIDE: u16 = 0x1000;
 /// Error registers of a crossbar port.
 pub(crate) const CI_LEM: u16 = 0x200;
+/// Errors of a bridge's port that fence the bridge.
+pub(crate) const CI_FENCE_ERRORS: u64 = 0xa4f4_0000_0000_0000;
 /// The first routing rule: what to compare with; its mask 8 bytes on, the next rule 16.
 pub(crate) const CI_RULES: HubReg = HubReg::at(0x3d_0400);
 

@@ -29,7 +29,7 @@ const PULSE: u64 = bit(1);
 /// A hub being started.
 pub struct Hub<R: 'static> {
     facts: Facts,
-    units: &'static Units<R>,
+    pub(super) units: &'static Units<R>,
     phase: Phase,
 }
 
@@ -134,8 +134,7 @@ impl<R: RegIo> Hub<R> {
                 .write(regs::RGC_IODA_ADDR, bit(0) | table << (63 - 15));
             for _ in 0..entries {
                 // No load behind these: it might step the index as well.
-                let data = regs::RGC_IODA_DATA;
-                self.units.io(data.unit).write64(data.reg, entry);
+                self.units.write_alias(regs::RGC_IODA_DATA, entry);
             }
         }
         self.units.write(regs::RGC_IODA_LOCK, 0);
@@ -201,7 +200,7 @@ fn crossbar_port(number: u16) -> HubReg {
     regs::CI.plus(regs::CI_PORT_STRIDE.wrapping_mul(number))
 }
 
-/// The error registers of the crossbar port of bridge `index`.
-pub(crate) fn crossbar_errors(index: u8) -> HubReg {
-    crossbar_port(routing::bridge_port(index).into()).plus(regs::CI_LEM)
+/// The error registers of port `number` of the crossbar.
+pub(crate) fn crossbar_errors(number: u8) -> HubReg {
+    crossbar_port(number.into()).plus(regs::CI_LEM)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod dma;
 pub(crate) mod eeh;
+pub(crate) mod hub;
 pub(crate) mod interrupts;
 pub(crate) mod start;
 pub(crate) mod windows;
