@@ -29,6 +29,13 @@ pub(crate) struct Context {
         default_value = "target/bulkhead/guest-test.elf"
     )]
     guest_test: PathBuf,
+    /// The image of `selftest`.
+    #[arg(
+        long,
+        env = "BULKHEAD_SELFTEST",
+        default_value = "target/bulkhead/selftest.img"
+    )]
+    selftest_image: PathBuf,
     /// The folder with the Linux guests that `cargo xtask setup` provides.
     #[arg(long, env = "BULKHEAD_GUESTS", default_value = "target/guests")]
     pub(crate) guests: PathBuf,
@@ -53,6 +60,14 @@ impl Context {
     pub(crate) fn of(&self, name: &str) -> Self {
         Self {
             case: name.replace(['/', ' '], "-"),
+            ..self.clone()
+        }
+    }
+
+    /// The same with `selftest` in the hypervisor's place.
+    pub(crate) fn with_selftest(&self) -> Self {
+        Self {
+            image: self.selftest_image.clone(),
             ..self.clone()
         }
     }

@@ -1,7 +1,7 @@
 //! Boots Bulkhead under QEMU, again and again, and checks what comes of it.
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
-//! refused, [`linux`] boots Debian's kernels. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
+//! refused, [`linux`] boots Debian's kernels, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ mod crashes;
 mod linux;
 mod payload;
 mod refusals;
+mod selftest;
 
 use case::{Case, Outcome, Tally};
 use context::Context;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         refusals::CASES,
         crashes::CASES,
         linux::CASES,
+        selftest::CASES,
     ]
     .concat();
     let chosen: Vec<Case> = cases

@@ -99,8 +99,8 @@ fn run_first(context: &Context, machine: Machine, partitions: &[PartitionSpec]) 
     Ok(parts)
 }
 
-/// The trials that the payload's lines tell of.
-fn parts(lines: &[String]) -> Result<Vec<Part>> {
+/// The trials that `lines` of a console tell of.
+pub(crate) fn parts(lines: &[String]) -> Result<Vec<Part>> {
     let form = regex(r"^test (\S+) \.\.\. .*?(ok|FAILED: .*|skipped: .*)$")?;
     let part = |line: &String| {
         let captures = form.captures(line)?;

@@ -1,6 +1,6 @@
-//! `build`: the hypervisor's image and the test guest.
+//! `build`: the hypervisor's image, the test guest, and the image that tests on the machine itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -8,8 +8,9 @@ use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{image, process, ui};
 
-/// The packages that are built for the firmware's target.
-pub(crate) const FIRMWARE: [&str; 2] = ["hypervisor", "guest-test"];
+/// The packages that are built for the firmware's target. Each group is built by itself: the last has features that
+/// the hypervisor must not get.
+pub(crate) const FIRMWARE: [&[&str]; 2] = [&["hypervisor", "guest-test"], &["selftest"]];
 
 /// What was built.
 #[derive(Debug)]
@@ -20,28 +21,51 @@ pub(crate) struct Built {
     pub(crate) symbol_bytes: u64,
 }
 
-/// Builds everything that runs on the machine; quick when nothing has changed.
+/// Builds the hypervisor and the test guest; quick when nothing has changed.
 pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
+    let output = compile(workspace, FIRMWARE[0])?;
+    copy(&output.join("guest-test"), &workspace.test_guest())?;
+    copy(&output.join("hypervisor"), &workspace.image_elf())?;
+    make_image(workspace, &workspace.image_elf(), &workspace.image())
+}
+
+/// Builds the image that runs the host's tests on the machine.
+pub(crate) fn selftest(workspace: &Workspace) -> Result<Built> {
+    let output = compile(workspace, FIRMWARE[1])?;
+    make_image(
+        workspace,
+        &output.join("selftest"),
+        &workspace.selftest_image(),
+    )
+}
+
+/// Compiles `packages`, makes the folder for products, and returns the one where the compiler put its own.
+fn compile(workspace: &Workspace, packages: &[&str]) -> Result<PathBuf> {
     let toolchain = Toolchain::find()?;
-    ui::step(format!("building the firmware with {}", toolchain.version));
+    ui::step(format!(
+        "building {} with {}",
+        packages.join(", "),
+        toolchain.version
+    ));
     // A target folder of its own: the other compiler's cargo must not find its files half in use.
     let target_dir = workspace.target().join("firmware");
     let mut cargo = toolchain.cargo("build", workspace.root(), &target_dir);
     cargo.arg("--release");
-    for package in FIRMWARE {
+    for package in packages {
         cargo.args(["-p", package]);
     }
     process::run(&mut cargo)?;
-    let output = target_dir.join("powerpc64-bulkhead/release");
     let products = workspace.products();
     std::fs::create_dir_all(&products)
         .with_context(|| format!("{} cannot be made", products.display()))?;
-    copy(&output.join("guest-test"), &workspace.test_guest())?;
-    copy(&output.join("hypervisor"), &workspace.image_elf())?;
-    let elf = std::fs::read(workspace.image_elf())?;
+    Ok(target_dir.join("powerpc64-bulkhead/release"))
+}
+
+/// Makes the raw image `path` of the program `elf`.
+fn make_image(workspace: &Workspace, elf: &Path, path: &Path) -> Result<Built> {
+    let elf = std::fs::read(elf).with_context(|| format!("{} cannot be read", elf.display()))?;
     let image = image::make(&elf)?;
-    let path = workspace.image();
-    std::fs::write(&path, &image.bytes)
+    std::fs::write(path, &image.bytes)
         .with_context(|| format!("{} cannot be written", path.display()))?;
     let built = Built {
         image_bytes: image.bytes.len() as u64,
@@ -49,7 +73,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     };
     ui::note(format!(
         "{}: {} KiB, of which {} KiB name {} functions",
-        workspace.show(&path),
+        workspace.show(path),
         built.image_bytes.div_ceil(1024),
         built.symbol_bytes.div_ceil(1024),
         image.symbols

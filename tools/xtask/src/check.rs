@@ -100,11 +100,14 @@ fn lint_firmware(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
     };
     // Flags of its own would otherwise have the release build start over each time.
     let target_dir = workspace.target().join("firmware-check");
-    let mut command = toolchain.cargo(subcommand, workspace.root(), &target_dir);
-    FIRMWARE.iter().for_each(|package| {
-        command.args(["-p", package]);
-    });
-    process::run(command.env("CARGO_ENCODED_RUSTFLAGS", "-Dwarnings"))
+    for packages in FIRMWARE {
+        let mut command = toolchain.cargo(subcommand, workspace.root(), &target_dir);
+        for package in packages {
+            command.args(["-p", package]);
+        }
+        process::run(command.env("CARGO_ENCODED_RUSTFLAGS", "-Dwarnings"))?;
+    }
+    Ok(())
 }
 
 /// Runs the host's tests, shows their output, and counts them.

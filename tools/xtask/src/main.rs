@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::all(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Build => setup::tools()
             .and_then(|()| build::build(&workspace))
+            .and_then(|_| build::selftest(&workspace))
             .map(|_| ExitCode::SUCCESS),
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),

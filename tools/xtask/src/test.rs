@@ -36,6 +36,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
     let mut built = true;
     tally.step("firmware", || {
         build::build(workspace)
+            .and_then(|_| build::selftest(workspace))
             .map(|_| ())
             .inspect_err(|_| built = false)
     });
@@ -97,7 +98,9 @@ fn qemu_cases(workspace: &Workspace) -> Result<Tally> {
     command
         .arg(workspace.image())
         .arg("--guest-test")
-        .arg(workspace.test_guest());
+        .arg(workspace.test_guest())
+        .arg("--selftest-image")
+        .arg(workspace.selftest_image());
     command
         .arg("--guests")
         .arg(workspace.guests())

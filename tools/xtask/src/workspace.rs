@@ -66,6 +66,11 @@ impl Workspace {
         self.products().join("guest-test.elf")
     }
 
+    /// The raw image of `selftest`.
+    pub(crate) fn selftest_image(&self) -> PathBuf {
+        self.products().join("selftest.img")
+    }
+
     /// Downloaded guests.
     pub(crate) fn guests(&self) -> PathBuf {
         self.target.join("guests")

@@ -1,0 +1,85 @@
+//! The machine: its device tree, its memory, the heap.
+#![expect(unsafe_code, reason = "turns real memory into slices and a heap")]
+
+use crate::print::{self, println};
+use crate::stop;
+use linked_list_allocator::LockedHeap;
+use powernv::{MachineInfo, TREE_HEADER_BYTES, tree_bytes};
+use realmem::{FreeMemory, Range};
+use spin::{Mutex, Once};
+
+/// Bytes of the heap. Cases leak what their models and drivers share, a few MiB each.
+const HEAP_BYTES: u64 = 1 << 30;
+/// Bytes of the stack that cases run on.
+const STACK_BYTES: u64 = 1 << 20;
+
+#[global_allocator]
+static HEAP: LockedHeap = LockedHeap::empty();
+static FREE: Mutex<FreeMemory> = Mutex::new(FreeMemory::new());
+static INFO: Once<MachineInfo<'static>> = Once::new();
+static STACK: Once<u64> = Once::new();
+
+/// Starts console and heap, and returns what the machine is made of. Stops it when the tree at `fdt` is not understood.
+pub(crate) fn start(fdt: u64) -> &'static MachineInfo<'static> {
+    print::start();
+    // SAFETY: firmware is entered with the address of a tree that nothing writes.
+    let header = unsafe { bytes(fdt, TREE_HEADER_BYTES as u64) };
+    let Ok(size) = tree_bytes(header) else {
+        stop::machine("bad-machine")
+    };
+    // SAFETY: as before; the header gave the size.
+    let Ok(info) = MachineInfo::from_fdt(unsafe { bytes(fdt, size as u64) }) else {
+        stop::machine("bad-machine")
+    };
+    let info = INFO.call_once(|| info);
+    let mut free = FREE.lock();
+    let mut all = info
+        .memory
+        .iter()
+        .map(|memory| range(memory.range.base, memory.range.end()));
+    let kept = [range(0, image_end()), range(fdt, fdt + size as u64)];
+    let given = all.try_for_each(|range| free.add(range));
+    let kept = given.and_then(|()| kept.into_iter().try_for_each(|range| free.reserve(range)));
+    let heap = kept.and_then(|()| free.take(HEAP_BYTES, 1 << 16));
+    let stack = free.take(STACK_BYTES, 1 << 16);
+    let (Ok(heap), Ok(stack)) = (heap, stack) else {
+        println!(
+            "less than {} MiB of memory",
+            (HEAP_BYTES + STACK_BYTES) >> 20
+        );
+        stop::machine("bad-machine")
+    };
+    // SAFETY: a block that nothing else has, taken once.
+    unsafe { HEAP.lock().init(heap as *mut u8, HEAP_BYTES as usize) };
+    STACK.call_once(|| stack + STACK_BYTES);
+    info
+}
+
+/// The high end of the stack that cases run on; `None` until the machine was started.
+pub(crate) fn stack_end() -> Option<u64> {
+    STACK.get().copied()
+}
+
+/// Bytes of the heap in use.
+pub(crate) fn heap_used() -> usize {
+    HEAP.lock().used()
+}
+
+const fn range(start: u64, end: u64) -> Range {
+    Range { start, end }
+}
+
+/// # Safety
+/// Memory of that size is at `start`, and nothing writes it.
+unsafe fn bytes(start: u64, bytes: u64) -> &'static [u8] {
+    // SAFETY: the caller's duty.
+    unsafe { core::slice::from_raw_parts(start as *const u8, bytes as usize) }
+}
+
+/// The first address after the image and its `.bss`.
+fn image_end() -> u64 {
+    unsafe extern "C" {
+        static __image_end: u8;
+    }
+    &raw const __image_end as u64
+}

@@ -1,0 +1,135 @@
+//! The image `selftest`: the tests of bridges and drivers on the machine itself, the same as on the host.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use qemu_run::Machine;
+
+use crate::case::{Case, Outcome, Part, Verdict};
+use crate::context::{Context, regex, stop_reason};
+use crate::passed;
+use crate::payload::parts;
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "selftest",
+        run: same_as_the_host,
+    },
+    Case {
+        name: "selftest-that-fails",
+        run: failing,
+    },
+];
+
+/// The crates whose tests are cases.
+const CRATES: [&str; 5] = ["ioda", "ioda-model", "p7ioc", "phb3", "pci"];
+
+/// Every test that the host has passes on the machine, and there is no other.
+fn same_as_the_host(context: &Context) -> Outcome {
+    let mut missing = host_tests()?;
+    let context = context.with_selftest();
+    let (parts, reason) = run(&context, context.machine().cpus(1))?;
+    ensure!(reason == "power-off", "the machine stopped with `{reason}`");
+    let foreign: Vec<&Part> = parts
+        .iter()
+        .filter(|part| !missing.remove(&part.name))
+        .collect();
+    ensure!(
+        foreign.is_empty(),
+        "run more than once, or no tests of the host's: {foreign:?}"
+    );
+    ensure!(
+        missing.is_empty(),
+        "the host's tests {missing:?} did not run: list them in `cases!` of their module"
+    );
+    Ok(parts)
+}
+
+/// A case that panics is told with its place and counted, the next runs; one that faults ends the run.
+fn failing(context: &Context) -> Outcome {
+    let context = context.with_selftest();
+    // QEMU hands boot arguments over only beside a kernel; nothing looks at one.
+    let machine = ["-kernel", "/dev/null", "-append", "selftest=failing"]
+        .into_iter()
+        .fold(context.machine().cpus(1), Machine::arg);
+    let (parts, reason) = run(&context, machine)?;
+    ensure!(
+        reason == "unexpected-interrupt",
+        "the machine stopped with `{reason}`"
+    );
+    let verdicts: Vec<&Verdict> = parts.iter().map(|part| &part.verdict).collect();
+    let [
+        Verdict::Failed(panic),
+        Verdict::Passed,
+        Verdict::Failed(fault),
+    ] = verdicts[..]
+    else {
+        anyhow::bail!("not a panic, a pass and a fault, but {parts:?}")
+    };
+    for part in [
+        "one is not two",
+        "left: 1",
+        "right: 2",
+        "selftest/src/failing.rs:",
+    ] {
+        ensure!(panic.contains(part), "a panic without `{part}`: {panic}");
+    }
+    ensure!(fault.contains("vector 0x700"), "a fault as: {fault}");
+    passed()
+}
+
+/// Runs `machine` to its end. Returns the cases that its lines tell of, checked against its own count, and the
+/// reason it gave for its end.
+fn run(context: &Context, machine: Machine) -> Result<(Vec<Part>, String)> {
+    let mut session = context.start(machine)?;
+    let summary = regex(r"^\d+ passed, \d+ failed\b")?;
+    let line = session.wait_for(&summary, context.limit(60))?;
+    let reason = stop_reason(&mut session, context.limit(20))?;
+    let log = session.log().to_owned();
+    let parts = parts(&session.stop())?;
+    let count = |wanted: bool| {
+        let is_wanted = |part: &&Part| (part.verdict == Verdict::Passed) == wanted;
+        parts.iter().filter(is_wanted).count()
+    };
+    let counted = format!("{} passed, {} failed", count(true), count(false));
+    ensure!(
+        line == counted,
+        "the image says `{line}`, its lines say `{counted}`; {}",
+        log.display()
+    );
+    ensure!(
+        !parts.is_empty(),
+        "the image ran nothing; {}",
+        log.display()
+    );
+    Ok((parts, reason))
+}
+
+/// The names of the host's tests, as a table of cases has them.
+fn host_tests() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for package in CRATES {
+        let mut command = Command::new("cargo");
+        command
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .args(["test", "--quiet", "--lib", "-p", package])
+            .args(["--", "--list", "--format", "terse"]);
+        let output = command
+            .output()
+            .with_context(|| format!("{command:?} cannot be run"))?;
+        ensure!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let listed = text.lines().filter_map(|line| line.strip_suffix(": test"));
+        let root = package.replace('-', "_");
+        names.extend(listed.map(|test| format!("{root}::{}", test.replacen("::host::", "::", 1))));
+    }
+    ensure!(!names.is_empty(), "the host has no tests of {CRATES:?}");
+    Ok(names)
+}
