@@ -79,7 +79,7 @@ impl State {
             0x228 => self.table_access(None),
             0x240 => {
                 let before = core::mem::replace(&mut self.ffi_locked, true);
-                u64::from(before)
+                if before { bit(0) } else { 0 }
             }
             0x2c8 => u64::from(self.fir != 0),
             0x640 => self.link(),
@@ -91,7 +91,9 @@ impl State {
     /// `DLP_TRAIN_CTL`.
     fn link(&mut self) -> u64 {
         if self.kind == Kind::Emulator {
-            return 0;
+            // There is a link as soon as the buses are numbered and something answers behind it.
+            let is_visible = self.fabric.route(Bdf::new(1, 0, 0)).is_some();
+            return if is_visible { bit(19) | bit(23) } else { 0 };
         }
         if self.layer_looks != 0 {
             self.layer_looks -= 1;
