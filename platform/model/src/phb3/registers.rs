@@ -82,6 +82,7 @@ impl State {
                 if before { bit(0) } else { 0 }
             }
             0x2c8 => u64::from(self.fir != 0),
+            0x600 if self.kind == Kind::Emulator => 0x4411_00fc_3000_0000,
             0x640 => self.link(),
             0xc00 => self.fir,
             _ => self.reg(at),
