@@ -4,7 +4,7 @@ use crate::{console, devices};
 use ::console::Line;
 use alloc::vec::Vec;
 use core::fmt::Write;
-use ioda::{Ioda, IrqBackend};
+use ioda::Ioda;
 use map_dump::{BridgeView, Grant, Record};
 
 /// The boot argument that asks for it: a serial port takes seconds for a large machine's.
@@ -37,7 +37,7 @@ pub(crate) fn print_if_asked<'a>(bootargs: &str, partitions: impl Iterator<Item 
         let view = BridgeView {
             phb: bridge.index,
             caps: &caps,
-            first_irq: bridge.port.irqs().start,
+            first_msi: map_dump::first_msi(bridge.port),
             topology: &bridge.topology,
             plan: &bridge.plan,
         };

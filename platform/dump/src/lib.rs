@@ -25,4 +25,4 @@ mod tests;
 
 pub use field::ParseError;
 pub use record::{FunctionRole, Generation, M64Owner, Owner, PREFIX, Record};
-pub use walk::{BridgeView, Grant, bridge, partition};
+pub use walk::{BridgeView, Grant, bridge, first_msi, partition};

@@ -84,8 +84,8 @@ pub enum Record<'a> {
         dma: DmaModel,
         /// How many message interrupts it has.
         msis: u16,
-        /// The machine's number of its first interrupt source.
-        irq: u32,
+        /// The machine's number of the first of them.
+        first_msi: u32,
         /// Its 32-bit MMIO window.
         m32: M32Caps,
     },
@@ -228,7 +228,7 @@ impl<'a> Record<'a> {
                 rids: f.rids("rids")?,
                 dma: f.dma("dma")?,
                 msis: f.number("msis")?,
-                irq: f.number("irq")?,
+                first_msi: f.number("first-msi")?,
                 m32: f.m32()?,
             },
             "m64-area" => Self::M64Area {

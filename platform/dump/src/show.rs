@@ -65,7 +65,7 @@ impl fmt::Display for Record<'_> {
                 rids,
                 dma,
                 msis,
-                irq,
+                first_msi,
                 m32,
             } => {
                 write!(
@@ -87,7 +87,7 @@ impl fmt::Display for Record<'_> {
                 }
                 write!(
                     f,
-                    "msis={msis} irq={irq:#x} m32-real={:#x} m32-pci={:#x} m32-shift={} m32-segments={}",
+                    "msis={msis} first-msi={first_msi:#x} m32-real={:#x} m32-pci={:#x} m32-shift={} m32-segments={}",
                     m32.real, m32.pci, m32.segment_shift, m32.segments
                 )
             }

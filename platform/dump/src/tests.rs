@@ -14,7 +14,7 @@ const PHB: Record<'static> = Record::Phb {
         slot_shift: 28,
     },
     msis: 256,
-    irq: 0xc00,
+    first_msi: 0xc00,
     m32: M32Caps {
         real: 0x3d_c000_0000,
         pci: 0xc000_0000,

@@ -1,7 +1,7 @@
 //! From what the hypervisor holds of a bridge to records: [`bridge`].
 
 use crate::record::{FunctionRole, Generation, M64Owner, Owner, Record};
-use ioda::{Caps, DmaModel, DmaWindow, M64Map, MsiBlock};
+use ioda::{Caps, DmaModel, DmaWindow, Irq, IrqBackend, IrqKind, M64Map, MsiBlock};
 use pci::{Plan, Role, Topology};
 
 /// A bridge, as far as it is shown.
@@ -11,8 +11,8 @@ pub struct BridgeView<'a> {
     pub phb: u8,
     /// What it offers.
     pub caps: &'a Caps,
-    /// The machine's number of its first interrupt source.
-    pub first_irq: u32,
+    /// The machine's number of its first message interrupt, see [`first_msi`].
+    pub first_msi: u32,
     /// What is behind it.
     pub topology: &'a Topology,
     /// Where that lies.
@@ -32,6 +32,13 @@ pub struct Grant {
     pub msis: Option<MsiBlock>,
     /// The machine's number of the source that its INTx wire ends at.
     pub lsi: Option<u32>,
+}
+
+/// Returns the machine's number of the first message interrupt of a bridge; 0 if it has none.
+pub fn first_msi(port: &dyn IrqBackend) -> u32 {
+    let mut irqs = port.irqs();
+    irqs.find(|irq| port.kind(Irq(*irq)) == Some(IrqKind::Msi))
+        .unwrap_or(0)
 }
 
 /// Gives the record of a partition to `to`.
@@ -60,7 +67,7 @@ pub fn bridge<'g>(
         rids: caps.rids,
         dma: caps.dma,
         msis: caps.msis,
-        irq: view.first_irq,
+        first_msi: view.first_msi,
         m32: caps.m32,
     });
     if let Some(m64) = caps.m64 {
