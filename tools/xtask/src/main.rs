@@ -13,6 +13,7 @@ mod fdt;
 mod guests;
 mod image;
 mod manifest;
+mod map;
 mod process;
 mod pseries;
 mod run;
@@ -44,6 +45,7 @@ enum Command {
     Bundle(BundleArguments),
     Run(run::RunArguments),
     Fdt(fdt::FdtArguments),
+    Map(map::MapArguments),
     /// Formatting, lints, documentation, ARCHITECTURE.md, and the tests that need no emulator.
     Check,
     /// Everything that `check` does, and all that boots.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),
         Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),
+        Command::Map(arguments) => map::map(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Check => check::check(&workspace).map(|tally| {
             tally.print();
             if tally.failed == 0 {

@@ -13,7 +13,7 @@ use regex::Regex;
 use crate::workspace::Workspace;
 use crate::{build, guests, run, setup, ui};
 
-mod qmp;
+pub(crate) mod qmp;
 mod source;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
