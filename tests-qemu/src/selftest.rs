@@ -22,6 +22,10 @@ pub(crate) const CASES: &[Case] = &[
         name: "selftest-that-fails",
         run: failing,
     },
+    Case {
+        name: "phb3-model-against-qemu",
+        run: against_qemu,
+    },
 ];
 
 /// The crates whose tests are cases.
@@ -31,7 +35,7 @@ const CRATES: [&str; 5] = ["ioda", "ioda-model", "p7ioc", "phb3", "pci"];
 fn same_as_the_host(context: &Context) -> Outcome {
     let mut missing = host_tests()?;
     let context = context.with_selftest();
-    let (parts, reason) = run(&context, context.machine().cpus(1))?;
+    let (parts, reason, _) = run(&context, context.machine().cpus(1))?;
     ensure!(reason == "power-off", "the machine stopped with `{reason}`");
     let foreign: Vec<&Part> = parts
         .iter()
@@ -55,7 +59,7 @@ fn failing(context: &Context) -> Outcome {
     let machine = ["-kernel", "/dev/null", "-append", "selftest=failing"]
         .into_iter()
         .fold(context.machine().cpus(1), Machine::arg);
-    let (parts, reason) = run(&context, machine)?;
+    let (parts, reason, _) = run(&context, machine)?;
     ensure!(
         reason == "unexpected-interrupt",
         "the machine stopped with `{reason}`"
@@ -81,15 +85,53 @@ fn failing(context: &Context) -> Outcome {
     passed()
 }
 
-/// Runs `machine` to its end. Returns the cases that its lines tell of, checked against its own count, and the
-/// reason it gave for its end.
-fn run(context: &Context, machine: Machine) -> Result<(Vec<Part>, String)> {
+/// The model of a PHB3 and QEMU's PHB3 see the same in the same programs, but for the disagreements that are listed.
+fn against_qemu(context: &Context) -> Outcome {
+    /// What the programs look at at least, so that they are not gone unnoticed.
+    const STEPS: u32 = 200;
+    let context = context.with_selftest();
+    let machine = context
+        .machine()
+        .cpus(1)
+        // The edu's transfers take 100 ms of virtual time, which this makes short.
+        .icount("shift=7,sleep=off")
+        .device(
+            "phb0/00.0/00.0",
+            "edu,dma_mask=0xffffffffffffffff,multifunction=on",
+        )?
+        .device("phb0/00.0/00.1", "ivshmem-plain,memdev=shared")?;
+    let machine = [
+        "-object",
+        "memory-backend-ram,id=shared,size=64M",
+        "-kernel",
+        "/dev/null",
+        "-append",
+        "selftest=against-qemu",
+    ]
+    .into_iter()
+    .fold(machine, Machine::arg);
+    let (parts, reason, lines) = run(&context, machine)?;
+    ensure!(reason == "power-off", "the machine stopped with `{reason}`");
+    let steps = regex(r"^  \S+: (\d+) steps$")?;
+    let count = |line: &String| steps.captures(line)?[1].parse::<u32>().ok();
+    let taken: u32 = lines.iter().filter_map(count).sum();
+    ensure!(
+        taken >= STEPS,
+        "the programs looked at {taken} things, not at {STEPS}"
+    );
+    Ok(parts)
+}
+
+/// Runs `machine` to its end. Returns the cases that its lines tell of, checked against its own count, the
+/// reason it gave for its end, and the lines.
+fn run(context: &Context, machine: Machine) -> Result<(Vec<Part>, String, Vec<String>)> {
     let mut session = context.start(machine)?;
     let summary = regex(r"^\d+ passed, \d+ failed\b")?;
     let line = session.wait_for(&summary, context.limit(60))?;
     let reason = stop_reason(&mut session, context.limit(20))?;
     let log = session.log().to_owned();
-    let parts = parts(&session.stop())?;
+    let lines = session.stop();
+    let parts = parts(&lines)?;
     let count = |wanted: bool| {
         let is_wanted = |part: &&Part| (part.verdict == Verdict::Passed) == wanted;
         parts.iter().filter(is_wanted).count()
@@ -105,7 +147,7 @@ fn run(context: &Context, machine: Machine) -> Result<(Vec<Part>, String)> {
         "the image ran nothing; {}",
         log.display()
     );
-    Ok((parts, reason))
+    Ok((parts, reason, lines))
 }
 
 /// The names of the host's tests, as a table of cases has them.

@@ -3,6 +3,7 @@
 
 use crate::print::{self, println};
 use crate::stop;
+use ioda::{BeU16, BeU64};
 use linked_list_allocator::LockedHeap;
 use powernv::{MachineInfo, TREE_HEADER_BYTES, tree_bytes};
 use realmem::{FreeMemory, Range};
@@ -58,6 +59,48 @@ pub(crate) fn start(fdt: u64) -> &'static MachineInfo<'static> {
 /// The high end of the stack that cases run on; `None` until the machine was started.
 pub(crate) fn stack_end() -> Option<u64> {
     STACK.get().copied()
+}
+
+/// Real address of this thread's interrupt presentation controller.
+pub(crate) fn icp() -> Option<u64> {
+    let pir = ppc64::power::pir();
+    let mut threads = INFO.get()?.threads();
+    threads
+        .find(|thread| thread.pir == pir)
+        .map(|thread| thread.icp)
+}
+
+/// Takes `bytes` of memory at a multiple of `align` for good, and returns it with its real address.
+pub(crate) fn take(bytes: u64, align: u64) -> Option<(&'static [BeU64], u64)> {
+    let start = FREE.lock().take(bytes, align.max(8)).ok()?;
+    // SAFETY: memory that nothing else has, aligned; cells are atomics, and any bits are a value of one.
+    let cells = unsafe { core::slice::from_raw_parts(start as *const BeU64, (bytes / 8) as usize) };
+    Some((cells, start))
+}
+
+/// What a bridge keeps in memory.
+///
+/// # Safety
+/// 1. All zeroes is a value of it.
+/// 2. It is made of atomics.
+pub(crate) unsafe trait Cell {}
+// SAFETY: a transparent atomic.
+unsafe impl Cell for BeU64 {}
+// SAFETY: a transparent atomic.
+unsafe impl Cell for BeU16 {}
+// SAFETY: atomics and padding; its documentation says that zeroes are valid.
+unsafe impl Cell for phb3::Ive {}
+
+/// The `entries` cells at byte `offset` of `cells`, which hold zeroes there.
+pub(crate) fn view<T: Cell>(cells: &'static [BeU64], offset: u64, entries: usize) -> &'static [T] {
+    let words = (entries * size_of::<T>()).div_ceil(8);
+    let part = &cells[(offset / 8) as usize..][..words];
+    assert!(
+        part.as_ptr().cast::<T>().is_aligned(),
+        "the view is aligned"
+    );
+    // SAFETY: inside `part`, aligned, and values of `T`, which is made of atomics, as `cells` is; one thread uses them.
+    unsafe { core::slice::from_raw_parts(part.as_ptr().cast::<T>(), entries) }
 }
 
 /// Bytes of the heap in use.

@@ -3,7 +3,8 @@
 //!
 //! Started in the hypervisor's place, it prints `test NAME ... ok` for each case and `N passed, N failed` at the end.
 //! The cases are the host's: see crate `cases`. One that panics is counted, and the next runs on a fresh stack.
-//! The boot argument `selftest=failing` has it run [`failing`]'s in their place.
+//! The boot arguments `selftest=failing` and `selftest=against-qemu` have it run [`failing`]'s and [`against`]'s in their
+//! place.
 //!
 //! [`suite`] runs them; [`machine`] finds memory and console; [`stop`] has the ends.
 #![no_std]
@@ -11,6 +12,7 @@
 
 extern crate alloc;
 
+mod against;
 mod failing;
 mod machine;
 mod print;
@@ -43,6 +45,7 @@ extern "C" fn bulkhead_main(fdt: u64, cpu: &PerCpu) -> ! {
         .find_map(|word| word.strip_prefix("selftest="));
     match mode {
         None => suite::run(TABLES),
+        Some("against-qemu") => suite::run(against::CASES),
         Some("failing") => suite::run(failing::CASES),
         Some(other) => {
             println!("boot arguments: selftest={other} is unknown");
