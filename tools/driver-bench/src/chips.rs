@@ -1,4 +1,4 @@
-//! A driver started on the model of its chip: [`p7ioc`], [`phb3`].
+//! A driver started on the model of its chip: [`start_p7ioc`], [`start_phb3`].
 
 use crate::count::{Counted, Counter};
 use ioda::{
@@ -96,7 +96,7 @@ pub fn p7ioc_root() -> Device {
 /// # Panics
 /// If the driver does not start it.
 #[must_use]
-pub fn p7ioc(fabric: Fabric) -> Bridge {
+pub fn start_p7ioc(fabric: Fabric) -> Bridge {
     use p7ioc::hub::{Facts, Hub, Processor, Units};
     const INDEX: u8 = 2;
     let facts = Facts {
@@ -163,7 +163,7 @@ pub fn phb3_root() -> Device {
 /// # Panics
 /// If the driver does not start it.
 #[must_use]
-pub fn phb3(fabric: Fabric) -> Bridge {
+pub fn start_phb3(fabric: Fabric) -> Bridge {
     const RTT: u64 = 0x10_0000;
     const PELTV: u64 = 0x14_0000;
     const PEST: u64 = 0x14_4000;

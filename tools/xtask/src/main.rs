@@ -50,8 +50,7 @@ enum Command {
     Check,
     /// Everything that `check` does, and all that boots.
     Test,
-    /// Measures, prints a table, and writes target/bench.json.
-    Bench,
+    Bench(bench::BenchArguments),
 }
 
 /// What `bundle` is told.
@@ -96,7 +95,9 @@ fn main() -> ExitCode {
             }
         }),
         Command::Test => test::test(&workspace),
-        Command::Bench => bench::bench(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => {
+            bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -134,7 +134,7 @@ pub(crate) fn phb3() -> String {
         card(accelerator(16 << 30), Some((2, 1 << 19, 1))),
         card(nvme(), None),
     ];
-    let mut bridge = driver_bench::phb3(fabric(driver_bench::phb3_root(), &cards));
+    let mut bridge = driver_bench::start_phb3(fabric(driver_bench::phb3_root(), &cards));
     dump(&["linux", "db"], |lines| {
         give(0, &mut bridge, &cards, |_| {}, lines);
     })
@@ -150,7 +150,7 @@ pub(crate) fn p7ioc() -> String {
         card(ethernet(), Some((1, 1 << 16, 4))),
         card(nvme(), None),
     ];
-    let mut bridge = driver_bench::p7ioc(fabric(driver_bench::p7ioc_root(), &cards));
+    let mut bridge = driver_bench::start_p7ioc(fabric(driver_bench::p7ioc_root(), &cards));
     let area = bridge.host.caps().m64.expect("it has one");
     dump(&["linux", "db", "batch"], |lines| {
         let share = |plan: &mut Plan| {

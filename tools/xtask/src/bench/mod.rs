@@ -3,6 +3,7 @@
 //! A case is one row of [`CASES`]: it measures what belongs together and returns a [`Figure`] for each number.
 
 use anyhow::{Context, Result};
+use clap::Args;
 
 use crate::build::{self, Built};
 use crate::guests::{self, GUESTS, Guest};
@@ -10,6 +11,7 @@ use crate::workspace::Workspace;
 use crate::{setup, ui};
 
 mod boot;
+mod drivers;
 mod hcalls;
 mod log;
 mod machine;
@@ -106,6 +108,10 @@ const CASES: &[Case] = &[
         run: image,
     },
     Case {
+        name: "bridge drivers",
+        run: drivers::drivers,
+    },
+    Case {
         name: "start of a partition",
         run: start::start,
     },
@@ -127,8 +133,24 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Runs all cases; a case that fails is an error after the others were shown.
-pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
+/// Measures, prints a table, and writes target/bench.json.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// Runs this case alone, by its name (`bridge drivers`), and writes no file.
+    #[arg(long, value_name = "CASE")]
+    only: Option<String>,
+}
+
+/// Runs all cases, or one; a case that fails is an error after the others were shown.
+pub(crate) fn bench(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
+    let is_wanted = |case: &&Case| arguments.only.as_ref().is_none_or(|only| only == case.name);
+    let cases: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
+    let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    anyhow::ensure!(
+        !cases.is_empty(),
+        "there is no such case. Remedy: one of `{}`",
+        names.join("`, `")
+    );
     qemu_run::stop_all_on_interrupt(|| ());
     setup::tools()?;
     let guest = GUESTS[0];
@@ -143,7 +165,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
         figures: Vec::new(),
     };
     let mut failed = Vec::new();
-    for case in CASES {
+    for case in cases {
         ui::step(format!("measuring: {}", case.name));
         match (case.run)(&bench) {
             Ok(found) => bench.figures.extend(found),
@@ -154,10 +176,13 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
         }
     }
     print!("{}", table::table(&bench.figures));
-    let file = workspace.target().join("bench.json");
-    let text = serde_json::to_string_pretty(&table::to_json(&bench.figures))? + "\n";
-    std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
-    ui::note(format!("also in {}", workspace.show(&file)));
+    if arguments.only.is_none() {
+        let file = workspace.target().join("bench.json");
+        let text = serde_json::to_string_pretty(&table::to_json(&bench.figures))? + "\n";
+        std::fs::write(&file, text)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+        ui::note(format!("also in {}", workspace.show(&file)));
+    }
     anyhow::ensure!(
         failed.is_empty(),
         "not measured, as told above: {}",
