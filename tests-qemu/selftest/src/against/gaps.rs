@@ -31,6 +31,7 @@ gaps! {
     NoTceCache: "there is no TCE cache: a change acts at once, a missing kill is never noticed";
     InvalidateAll: "any RTC_INVALIDATE forgets all requesters";
     MemoryIveOnly: "only the entry in memory counts: IVC_UPDATE and IVC_INVALIDATE are ignored";
+    RejectedLost: "a rejected message whose number mod 64 is 32 or more is lost";
     ResetsWithoutEffect: "PERST, ETU reset and complete reset have no effect";
     AlwaysDone: "waiting is over at once: DMARD_SYNC is always done";
     Unclaimed: "an unclaimed MMIO load is a machine check";
@@ -172,6 +173,9 @@ expected! {
     }
     "interrupts::changes_in_memory" {
         Both "changed in memory alone": 0, 0x8_4307, MemoryIveOnly;
+    }
+    "interrupts::while_nothing_is_admitted" {
+        Both "message 0x63": 0x8_6305, 0, RejectedLost;
     }
     "resets::perst" {
         Both "BAR 0 after PERST": 0, 0x8080_0000, ResetsWithoutEffect;

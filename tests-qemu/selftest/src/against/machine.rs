@@ -1,7 +1,7 @@
 //! Bridge 0 of the machine as a [`Side`], with QEMU's edu below its root port.
 
 use super::bench::{Arena, BAR};
-use super::side::{MACHINE_CHECK, Side};
+use super::side::{Admission, MACHINE_CHECK, Side};
 use crate::print::XSCOM;
 use crate::stop;
 use ioda::{RegIo, XscomIo};
@@ -110,6 +110,12 @@ impl Side for Machine {
     }
     fn lower(&mut self) {
         IO.write32(self.edu + edu::ACKNOWLEDGE, 1);
+    }
+    fn admit(&mut self, admission: Admission) {
+        self.icp.set_priority(match admission {
+            Admission::Nothing => 0,
+            Admission::Everything => 0xff,
+        });
     }
     fn accept(&mut self) -> u64 {
         let accepted = self.icp.accept();

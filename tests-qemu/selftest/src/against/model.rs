@@ -1,7 +1,7 @@
 //! The model as a [`Side`], with a device that plays edu.
 
 use super::bench::Arena;
-use super::side::Side;
+use super::side::{Admission, Side};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -96,6 +96,9 @@ impl Side for Model {
         }
     }
     fn lower(&mut self) {}
+    fn admit(&mut self, _: Admission) {
+        // What the model delivers waits until it is looked at, as a presentation controller would have it.
+    }
     fn accept(&mut self) -> u64 {
         let deliveries = self.phb.deliveries();
         deliveries

@@ -5,6 +5,13 @@ use ioda::{RegIo, XscomIo};
 /// What [`Side::load`] gives when the processor takes a machine check: no 32-bit value.
 pub(crate) const MACHINE_CHECK: u64 = 0xbad_0000_0000;
 
+/// What a processor lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Nothing,
+    Everything,
+}
+
 /// A started bridge with an edu below its root port, and an ivshmem beside it.
 ///
 /// The edu has a buffer of 512 doublewords. Its transfers come to an end whatever becomes of them; a read that is
@@ -28,6 +35,8 @@ pub(crate) trait Side {
     fn raise(&mut self);
     /// The edu's interrupt is served.
     fn lower(&mut self);
+    /// Lets no interrupt through to this thread, or all of them.
+    fn admit(&mut self, admission: Admission);
     /// Accepts the interrupt that is presented to this thread, serves the edu's and ends it: its number, then its priority
     /// in the low byte; 0 if there is none.
     fn accept(&mut self) -> u64;

@@ -1,8 +1,8 @@
 //! Configuration cycles.
 
 use super::Bench;
-use crate::against::bench::{EDU, OTHER, ROOT};
-use ioda::Reg32;
+use crate::against::bench::{EDU, OTHER, PE, ROOT};
+use ioda::{Reg8, Reg16, Reg32};
 
 pub(super) fn widths(bench: &mut Bench<'_>) {
     let root = bench.config(ROOT, 0);
@@ -25,6 +25,22 @@ pub(super) fn widths(bench: &mut Bench<'_>) {
     bench.see("its command", command);
     let buses = bench.config(ROOT, 0x18);
     bench.see("the root port's buses", buses);
+}
+
+pub(super) fn narrow_writes(bench: &mut Bench<'_>) {
+    let lane = bench.select(EDU, 0x3c, PE);
+    bench.side.regs().write8(Reg8::at(lane), 0x2a);
+    let line = bench.config(EDU, 0x3c);
+    bench.see("a byte", line & 0xffff);
+    let lane = bench.select(EDU, 0x06, PE);
+    bench.side.regs().write16(Reg16::at(lane), 0);
+    let lane = bench.select(EDU, 0x04, PE);
+    bench
+        .side
+        .regs()
+        .write16(Reg16::at(lane), 0x0402u16.swap_bytes());
+    let command = bench.config16(EDU, 0x04);
+    bench.see("two bytes", command);
 }
 
 pub(super) fn absent_functions(bench: &mut Bench<'_>) {

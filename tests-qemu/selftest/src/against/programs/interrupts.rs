@@ -2,6 +2,7 @@
 
 use super::Bench;
 use crate::against::bench::{Arena, EDU, OTHER, PE, bit, table};
+use crate::against::side::Admission;
 
 /// The message that is tried: number mod 64 below 32, which QEMU does not lose when it is rejected.
 const MSI: u64 = 0x43;
@@ -143,6 +144,44 @@ pub(super) fn past_the_end(bench: &mut Bench<'_>) {
     send_by(bench, NARROW, 0x7f7);
     let came = fire(bench);
     bench.see("the last", came);
+}
+
+pub(super) fn a_short_table(bench: &mut Bench<'_>) {
+    let bar = bench.reg(0x150);
+    bench.set_reg(0x150, bar & !0xfff | MSI);
+    route(bench, MSI, PRIORITY, PE);
+    send_by(bench, NARROW, MSI);
+    let came = fire(bench);
+    bench.see("just past its end", came);
+    bench.thaw(PE);
+    bench.set_reg(0x150, bar & !0xfff | (MSI + 1));
+    let came = fire(bench);
+    bench.see("its last", came);
+}
+
+pub(super) fn short_entries(bench: &mut Bench<'_>) {
+    let control = bench.reg(0x810);
+    bench.set_reg(0x810, control & !bit(24));
+    route(bench, MSI, PRIORITY, PE);
+    send_by(bench, NARROW, MSI);
+    let came = fire(bench);
+    bench.see("the interrupt", came);
+    let bits = pending(bench, MSI);
+    bench.see("P and Q", bits);
+    bench.set_reg(0x810, control);
+}
+
+pub(super) fn while_nothing_is_admitted(bench: &mut Bench<'_>) {
+    for (name, msi) in [("message 0x43", 0x43), ("message 0x63", 0x63)] {
+        route(bench, msi, PRIORITY, PE);
+        send_by(bench, NARROW, msi);
+        bench.side.admit(Admission::Nothing);
+        bench.side.raise();
+        bench.side.lower();
+        bench.side.admit(Admission::Everything);
+        let came = bench.side.accept();
+        bench.see(name, came);
+    }
 }
 
 pub(super) fn messages_off(bench: &mut Bench<'_>) {
