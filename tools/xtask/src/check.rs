@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::build::FIRMWARE;
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::workspace::Workspace;
-use crate::{process, setup, ui};
+use crate::{named_tests, process, setup, ui};
 
 /// How many tests and steps passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
         )
     });
     tally.step("ARCHITECTURE.md against the tree", || architecture(root));
+    tally.step("tests that docs/isolation.md names", || isolation(root));
     let mut host = Tally::default();
     tally.step("host tests", || {
         host = host_tests(root)?;
@@ -202,6 +203,22 @@ fn architecture(root: &Path) -> Result<()> {
     )
 }
 
+/// Requires that the tests exist that the page about isolation names.
+fn isolation(root: &Path) -> Result<()> {
+    let read = |name: &str| {
+        std::fs::read_to_string(root.join(name)).with_context(|| format!("{name} cannot be read"))
+    };
+    let crates = members(&read("Cargo.toml")?)?
+        .into_iter()
+        .map(|member| {
+            let name = package_name(&read(&format!("{member}/Cargo.toml"))?)?;
+            Ok((name, root.join(member)))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    named_tests::check(&read("docs/isolation.md")?, &crates)
+        .context("docs/isolation.md names tests that are not there. Remedy: correct the page")
+}
+
 fn members(manifest: &str) -> Result<Vec<String>> {
     let table: toml::Table = manifest.parse()?;
     let members = table
@@ -259,6 +276,11 @@ mod tests {
             }
         );
         assert_eq!(count("nothing"), Tally::default());
+    }
+
+    #[test]
+    fn the_page_about_isolation_names_tests_that_exist() {
+        isolation(Workspace::find().root()).expect("they all exist");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod guests;
 mod image;
 mod manifest;
 mod map;
+mod named_tests;
 mod process;
 mod pseries;
 mod run;
