@@ -1,7 +1,8 @@
 //! Boots Bulkhead under QEMU, again and again, and checks what comes of it.
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
-//! refused, [`linux`] boots Debian's kernels, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
+//! refused, [`linux`] boots Debian's kernels,
+//! [`map`] reads what the hypervisor tells of itself, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ mod case;
 mod context;
 mod crashes;
 mod linux;
+mod map;
 mod payload;
 mod refusals;
 mod selftest;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         refusals::CASES,
         crashes::CASES,
         linux::CASES,
+        map::CASES,
         selftest::CASES,
     ]
     .concat();
