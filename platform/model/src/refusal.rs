@@ -30,6 +30,24 @@ pub enum Refusal {
     NoMessage,
     /// The interrupt belongs to another endpoint.
     ForeignMessage,
+    /// The window's table is not where its entry says.
+    NoTable,
+    /// An error was injected here.
+    Injected,
+    /// The packet breaks the rules.
+    Malformed,
+    /// The bridge does not take this size.
+    Size,
+    /// No host takes requests of this kind.
+    Unsupported,
+    /// Of a processor's access: no function claims the address.
+    Unclaimed,
+    /// A port above does not let this requester id pass (ACS source validation).
+    Source,
+    /// Another function has the address and took the request: it never came to the bridge.
+    Peer,
+    /// The function is not there now: a virtual function that is not enabled, or one whose bus has no number.
+    Absent,
 }
 
 impl fmt::Display for Refusal {
@@ -47,6 +65,15 @@ impl fmt::Display for Refusal {
             Self::ForeignEntry => "the message's entry is for other requesters",
             Self::NoMessage => "there is no such message interrupt",
             Self::ForeignMessage => "the interrupt belongs to another endpoint",
+            Self::NoTable => "the window's table is not where its entry says",
+            Self::Injected => "an error was injected here",
+            Self::Malformed => "the packet breaks the rules",
+            Self::Size => "the bridge does not take this size",
+            Self::Unsupported => "no host takes requests of this kind",
+            Self::Unclaimed => "no function claims the address",
+            Self::Source => "a port above does not let this requester id pass",
+            Self::Peer => "another function took it before it came to the bridge",
+            Self::Absent => "the function is not there now",
         })
     }
 }

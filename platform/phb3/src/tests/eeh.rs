@@ -12,7 +12,10 @@ fn a_fault_freezes_its_endpoint_until_it_is_thawed() {
     assert_eq!(bench.phb.next_event(), Some(Event::Frozen(PE)));
     assert_eq!(bench.phb.freeze_state(PE), Freeze::all());
     let pest = bench.phb.pest(PE).expect("it is there");
-    assert_eq!(pest.a, 1 << 63 | u64::from(LEFT_BDF.0) << 16);
+    assert_eq!(pest.a >> 63, 1);
+    assert_eq!(pest.a >> 16 & 0xffff, LEFT_BDF.0.into(), "who");
+    assert_eq!(pest.a >> 56 & 7, 2, "a DMA read");
+    assert_eq!(pest.a >> 44 & 0xf, 2, "a page that is not mapped");
     assert_eq!(pest.b, 1 << 63 | 0x5000);
     table.cells[0].store(0x4000_0003);
     bench.phb.thaw(PE, Freeze::MMIO).expect("it answers");

@@ -1,17 +1,17 @@
 //! What can be below a bridge in place of the model's own fabric: [`Below`].
 
-use super::{P7ioc, State, bit, tables};
-use crate::Refusal;
+use super::{Bridge, Error, Operation, State};
+use crate::chip::Chip;
 use ioda::{Bdf, PeNumber, Pest, Rid};
 
 /// What of the bridge's state has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This entry of this table ([`P7ioc::entry`]).
+    /// This entry of this table ([`Bridge::entry`]).
     Entry(u64, usize),
-    /// The root port's config space, or whether what is below it is held in reset ([`P7ioc::holds_below`]).
+    /// The root port's config space, or whether what is below it is held in reset ([`Bridge::holds_below`]).
     RootPort,
-    /// All tables are lost, or nothing passes any more ([`P7ioc::is_open`]).
+    /// All tables are lost, or nothing passes any more ([`Bridge::is_open`]).
     Lost,
 }
 
@@ -28,14 +28,15 @@ pub trait Below: Send + Sync {
     fn kill(&self, pair: Option<u64>);
 }
 
-impl P7ioc {
+#[expect(private_bounds, reason = "nobody else makes a chip")]
+impl<C: Chip> Bridge<C> {
     /// Puts `below` behind the root port in place of the fabric. There are no DMA, messages and MMIO through the
     /// model then: `below` has to see that the bridge's tables hold for the real ones.
     pub fn attach(&self, below: &'static dyn Below) {
         self.state.lock().below = Some(below);
     }
 
-    /// Whether anything passes: the hub is alive, the bridge neither fenced nor held in reset.
+    /// Whether anything passes: the bridge is neither fenced nor held in reset nor dead.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.state.lock().is_off()
@@ -45,46 +46,39 @@ impl P7ioc {
     #[must_use]
     pub fn holds_below(&self) -> bool {
         let state = self.state.lock();
-        let is_bus_reset = state.fabric.device(0).get(0x3e, 2) & 0x40 != 0;
-        state.reg(0x808) & bit(2) == 0 || is_bus_reset
+        C::holds_perst(&state) || state.fabric.holds_bus()
     }
 
-    /// The endpoint that requester `rid` is sorted to.
+    /// The endpoint that requester `rid` is sorted to, if it has one.
     #[must_use]
-    pub fn endpoint(&self, rid: Rid) -> PeNumber {
-        PeNumber(self.state.lock().tables.endpoint(rid))
+    pub fn endpoint_of(&self, rid: Rid) -> Option<PeNumber> {
+        self.state.lock().endpoint(rid).map(PeNumber)
     }
 
-    /// What would become of the message `data` that `rid` sends to `address`: the endpoint that it counts for.
-    /// Nothing happens.
-    ///
-    /// # Errors
-    /// [`Refusal`]; [`Refusal::NoEntry`] also for what is no message.
-    pub fn check_message(&self, rid: Rid, address: u64, data: u32) -> Result<PeNumber, Refusal> {
-        let state = self.state.lock();
-        let entry = state.message_entry(address).ok_or(Refusal::NoEntry)?;
-        state
-            .sort_message(rid, entry, data)
-            .map(|(pe, _)| PeNumber(pe))
-            .map_err(|(refusal, _)| refusal)
-    }
-
-    /// An error stops `pe`, with this cause.
+    /// An error stops `pe`, with this cause; whatever else an error does happens too.
     pub fn stop(&self, pe: PeNumber, cause: Pest) {
-        self.state.lock().freeze(pe.0 & 0x7f, cause.a, cause.b);
+        let operation = Operation::of(cause.a);
+        self.state.lock().fail(
+            pe.0,
+            &Error {
+                operation,
+                detail: cause.a & ERRORS,
+                rid: Rid((cause.a >> 16) as u16),
+                data: cause.a as u32 & 0xffff,
+                address: cause.b & (u64::MAX >> 3),
+            },
+        );
     }
 }
 
-impl State {
-    pub(super) fn tell(&self, what: Change) {
+/// PESTA 8:25, which say what is wrong.
+const ERRORS: u64 = 0x00ff_ffc0_0000_0000;
+
+impl<C: Chip> State<C> {
+    /// Tells whoever is below of a change.
+    pub(crate) fn tell_below(&self, what: Change) {
         if let Some(below) = self.below {
             below.changed(what);
         }
-    }
-
-    /// A PE has been stopped.
-    pub(super) fn tell_stopped(&self, pe: u16) {
-        self.tell(Change::Entry(tables::PESTA, pe.into()));
-        self.tell(Change::Entry(tables::PESTB, pe.into()));
     }
 }
