@@ -39,6 +39,8 @@ gaps! {
     RootWindows: "the root port's windows are PCI's: base above limit closes them, and all of the prefetch window is there";
     RemapOfWindows: "MMIO windows are evaluated again at writes to their registers alone";
     ConstantRegister: "PCIE_SYSTEM_CONFIG is a constant";
+    CapabilitiesZero: "capability registers read 0; what the chip has there is not published, and the model gives ones";
+    PlainStorage: "registers that QEMU does not know are storage; status bits do not clear by ones";
     NestDropped: "registers of the PowerBus side that QEMU does not know are dropped";
     UpstreamForwarded: "a root port forwards requests upstream whatever its bus master bit says (the chip's: PCI Express Base 3.1, Command Register)";
 }
@@ -93,7 +95,15 @@ const ONES: u64 = 0xffff_ffff;
 expected! {
     "registers::started" {
         Chip "SYSTEM_CONFIG": 0, 0x4411_00fc_3000_0000, ConstantRegister;
+        Chip "GEN_CAP": u64::MAX, 0, CapabilitiesZero;
+        Chip "TCE_CAP": u64::MAX, 0, CapabilitiesZero;
+        Chip "IRQ_CAP": u64::MAX, 0, CapabilitiesZero;
+        Chip "EEH_CAP": u64::MAX, 0, CapabilitiesZero;
         Chip "hardware config": 0x1010_0000_0000_0000, 0, NestDropped;
+    }
+    "registers::values_of_the_start" {
+        Chip "UTL 410": 0, u64::MAX, PlainStorage;
+        Chip "UTL 548": 0, u64::MAX, PlainStorage;
     }
     "registers::error_bits" {
         Both "the summary": 1, 0, ErrorsNotLatched;
