@@ -23,9 +23,16 @@ pub enum LoadError {
     OutsideFile(usize),
     /// A part of it would lie outside the partition's memory: its address and bytes.
     OutsideMemory(u64, u64),
+    /// Two of its parts would lie over each other: the number of the later segment.
+    Overlap(usize),
+    /// It has more parts to load than any kernel: the most that are taken.
+    TooMany(usize),
     /// Its entry is in none of its parts.
     Entry(u64),
 }
+
+/// The most segments that are loaded. Kernels have up to four; the limit bounds the comparison of each with all.
+const MAX_SEGMENTS: usize = 32;
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +53,10 @@ impl fmt::Display for LoadError {
                     "{bytes} bytes of the kernel at {at:#x} do not fit the partition's memory"
                 )
             }
+            Self::Overlap(segment) => {
+                write!(f, "segment {segment} of the kernel lies over another one")
+            }
+            Self::TooMany(most) => write!(f, "the kernel has more than {most} segments to load"),
             Self::Entry(entry) => write!(f, "the kernel's entry {entry:#x} is in no segment"),
         }
     }
@@ -80,6 +91,9 @@ pub fn elf(ram: &GuestRam, image: &[u8]) -> Result<Loaded, LoadError> {
     }
     let segments = file.segments().ok_or(LoadError::Nothing)?;
     let (mut start, mut end, mut copied, mut entry) = (u64::MAX, 0, 0, None);
+    // What is taken already, so that no byte of memory is written twice, however many segments there are.
+    let mut taken = [(0, 0); MAX_SEGMENTS];
+    let mut used = 0;
     for (number, segment) in segments.iter().enumerate() {
         if segment.p_type != PT_LOAD || segment.p_memsz == 0 {
             continue;
@@ -93,11 +107,19 @@ pub fn elf(ram: &GuestRam, image: &[u8]) -> Result<Loaded, LoadError> {
         let outside = |_| LoadError::OutsideMemory(segment.p_paddr, segment.p_memsz);
         ram.real(GuestRealAddr(segment.p_paddr), segment.p_memsz)
             .map_err(outside)?;
+        let (from, to) = (segment.p_paddr, segment.p_paddr + segment.p_memsz);
+        if taken.iter().any(|&(first, last)| from < last && first < to) {
+            return Err(LoadError::Overlap(number));
+        }
+        *taken
+            .get_mut(used)
+            .ok_or(LoadError::TooMany(MAX_SEGMENTS))? = (from, to);
+        used += 1;
         ram.write(GuestRealAddr(segment.p_paddr), bytes)
             .map_err(outside)?;
         copied += bytes.len() as u64;
-        start = start.min(segment.p_paddr);
-        end = end.max(segment.p_paddr + segment.p_memsz);
+        start = start.min(from);
+        end = end.max(to);
         if let Some(offset) = header.e_entry.checked_sub(segment.p_vaddr)
             && offset < segment.p_memsz
         {
@@ -208,6 +230,50 @@ mod tests {
             elf(&ram, &image),
             Err(LoadError::OutsideMemory(..))
         ));
+    }
+
+    /// `kernel` with its program header `count` times, each `step` further on in memory, and data of `len` bytes.
+    fn segments(count: u16, step: u64, len: usize) -> Vec<u8> {
+        let one = kernel(0x1000, &[], len as u64, 0xc000_0000_0000_1000);
+        let (header, program) = one.split_at(64);
+        let mut image = header.to_vec();
+        image[56..58].copy_from_slice(&count.to_le_bytes());
+        for number in 0..u64::from(count) {
+            let mut program = program.to_vec();
+            program[8..16].copy_from_slice(&0u64.to_le_bytes());
+            program[24..32].copy_from_slice(&(0x1000 + step * number).to_le_bytes());
+            program[32..40].copy_from_slice(&(len as u64).to_le_bytes());
+            image.extend(program);
+        }
+        image
+    }
+
+    #[test]
+    fn segments_that_overlap_are_refused_before_anything_is_copied_twice() {
+        let ram = ram();
+        let loaded = elf(&ram, &segments(3, 64, 64)).unwrap();
+        assert_eq!((loaded.end, loaded.copied), (0x1000 + 192, 192));
+        for step in [0, 1, 63] {
+            assert_eq!(
+                elf(&ram, &segments(2, step, 64)),
+                Err(LoadError::Overlap(1)),
+                "{step}"
+            );
+        }
+        assert_eq!(
+            elf(&ram, &segments(u16::MAX - 1, 0, 64)),
+            Err(LoadError::Overlap(1))
+        );
+    }
+
+    #[test]
+    fn more_segments_than_a_kernel_has_are_refused() {
+        let ram = ram();
+        assert!(elf(&ram, &segments(MAX_SEGMENTS as u16, 64, 64)).is_ok());
+        assert_eq!(
+            elf(&ram, &segments(MAX_SEGMENTS as u16 + 1, 64, 64)),
+            Err(LoadError::TooMany(MAX_SEGMENTS))
+        );
     }
 
     #[test]

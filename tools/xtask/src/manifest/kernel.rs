@@ -14,6 +14,9 @@ use super::section::{Field, Places};
 /// What the hypervisor puts into a partition's memory besides kernel and initrd (device tree, RTAS), with room to spare.
 const RESERVED_BYTES: u64 = 1 << 20;
 
+/// The most segments of a kernel that the hypervisor loads.
+const MAX_SEGMENTS: usize = 32;
+
 /// Checks kernel and initrd; `None` goes with complaints.
 pub(crate) fn check_images(
     report: &mut Report<'_>,
@@ -187,6 +190,9 @@ pub(crate) fn elf_end(kernel: &[u8]) -> Result<u64, String> {
             .any(|&(other, other_end)| start < other_end && other < end)
         {
             return Err(format!("its segments overlap at {start:#x}"));
+        }
+        if loads.len() == MAX_SEGMENTS {
+            return Err(format!("it has more than {MAX_SEGMENTS} segments to load"));
         }
         loads.push((start, end));
     }

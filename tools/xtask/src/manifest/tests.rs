@@ -469,6 +469,10 @@ fn kernels_that_cannot_start_are_refused() {
         error(kernel().segment(segment(0x40_1FFF, 16))),
         "its segments overlap at 0x401fff"
     );
+    let many = (1..=32).fold(kernel(), |elf, number| {
+        elf.segment(segment(0x60_0000 + 16 * number, 16))
+    });
+    assert_eq!(error(many), "it has more than 32 segments to load");
     assert_eq!(
         error(kernel().segment(segment(0x50_0000, 8))),
         "it is truncated: a segment's bytes are not in the file"
