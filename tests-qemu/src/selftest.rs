@@ -89,17 +89,17 @@ fn failing(context: &Context) -> Outcome {
 fn against_qemu(context: &Context) -> Outcome {
     /// What the programs look at at least, so that they are not gone unnoticed.
     const STEPS: u32 = 200;
+    const EDU: &str = "edu,dma_mask=0xffffffffffffffff";
     let context = context.with_selftest();
     let machine = context
         .machine()
         .cpus(1)
         // The edu's transfers take 100 ms of virtual time, which this makes short.
         .icount("shift=7,sleep=off")
-        .device(
-            "phb0/00.0/00.0",
-            "edu,dma_mask=0xffffffffffffffff,multifunction=on",
-        )?
-        .device("phb0/00.0/00.1", "ivshmem-plain,memdev=shared")?;
+        .device("phb0/00.0/00.0", &format!("{EDU},multifunction=on"))?
+        .device("phb0/00.0/00.1", "ivshmem-plain,memdev=shared")?
+        .device("phb0/00.0/00.2", "pcie-pci-bridge")?
+        .device("phb0/00.0/00.2/03.0", EDU)?;
     let machine = [
         "-object",
         "memory-backend-ram,id=shared,size=64M",

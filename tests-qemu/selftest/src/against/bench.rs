@@ -1,6 +1,6 @@
 //! A bridge under comparison, in words that programs use: [`Bench`]; the memory it works with: [`Arena`].
 
-use super::side::Side;
+use super::side::{Side, Who};
 use crate::machine;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ impl Arena {
     pub(crate) const PEST: u64 = 0x2_2000;
     pub(crate) const IVT: u64 = 0x4_0000;
     /// The table of the window that always works: its first page is the source, the second the sink.
-    const GOOD_TABLE: u64 = 0x8_0000;
+    pub(crate) const GOOD_TABLE: u64 = 0x8_0000;
     const SOURCE: u64 = 0x8_1000;
     const SINK: u64 = 0x8_2000;
     /// The table of the window that programs try things on: 512 entries.
@@ -131,16 +131,22 @@ pub(crate) mod table {
     pub(crate) const PEEV: u64 = 20;
 }
 
-/// Bus, device and function of the root port, the edu and the ivshmem.
+/// Bus, device and function of the root port, the edu, the ivshmem, the bridge to conventional PCI, and the edu there.
 pub(crate) const ROOT: u64 = 0;
 pub(crate) const EDU: u64 = 0x100;
 pub(crate) const SHARED: u64 = 0x101;
+const BRIDGE: u64 = 0x102;
+pub(crate) const BEHIND: u64 = 0x218;
+/// The id that the bridge gives to what comes from behind it: its secondary bus, 00.0.
+pub(crate) const BEHIND_BRIDGE: u64 = 0x200;
 /// The endpoints of both functions, and one more.
 pub(crate) const PE: u64 = 5;
 pub(crate) const SHARED_PE: u64 = 6;
 pub(crate) const OTHER: u64 = 9;
 /// Bus address of the edu's BAR, in segment 1 of 256.
 pub(crate) const BAR: u64 = 0x8080_0000;
+/// And of the one behind the bridge, in segment 2.
+pub(crate) const BAR_BEHIND: u64 = 0x8100_0000;
 /// Bus address of the window that always works; of its sink.
 pub(crate) const GOOD: u64 = 1 << 59;
 const GOOD_SINK: u64 = GOOD + 0x1000;
@@ -180,6 +186,11 @@ impl<'a> Bench<'a> {
         bench.set_config(ROOT, 0x04, 0x6);
         bench.set_config(EDU, 0x10, BAR as u32);
         bench.set_config(EDU, 0x04, 0x6);
+        bench.set_config(BRIDGE, 0x18, 0x0002_0201);
+        bench.set_config(BRIDGE, 0x20, 0x8100_8100);
+        bench.set_config(BRIDGE, 0x04, 0x6);
+        bench.set_config(BEHIND, 0x10, BAR_BEHIND as u32);
+        bench.set_config(BEHIND, 0x04, 0x6);
         bench.set_table(table::M32DT, 1, PE << 48);
         for slot in 0..512 {
             arena.at(Arena::SOURCE + 8 * slot).store(FILL + slot);
@@ -192,7 +203,7 @@ impl<'a> Bench<'a> {
             .store(arena.real + Arena::SINK + 3);
         bench.window(PE, 1, Arena::GOOD_TABLE);
         bench.window(PE, 0, Arena::TABLE);
-        bench.side.fill(GOOD);
+        bench.side.fill(Who::Edu, GOOD);
         // Nothing below would mean anything if the device reached nothing at all.
         assert_eq!(bench.write(GOOD_SINK), Arena::SINK, "the window works");
         bench
@@ -303,9 +314,14 @@ impl<'a> Bench<'a> {
 
     /// The edu writes eight bytes at `bus`: the arena offset where they landed, [`NOWHERE`] if they did not.
     pub(crate) fn write(&mut self, bus: u64) -> u64 {
+        self.write_by(Who::Edu, bus)
+    }
+
+    /// As [`write`](Self::write), by either edu.
+    pub(crate) fn write_by(&mut self, who: Who, bus: u64) -> u64 {
         let slot = self.writes % READ_SLOT;
         self.writes += 1;
-        self.side.dma_out(bus, slot);
+        self.side.dma_out(who, bus, slot);
         let pattern = FILL + slot as u64;
         // The source has them all along.
         let offsets = (0..self.arena.cells.len() as u64).map(|cell| 8 * cell);
@@ -322,8 +338,8 @@ impl<'a> Bench<'a> {
         let pattern = 0xfeed_0000_0000_0000 + self.steps.len() as u64;
         self.arena.at(offset).store(pattern);
         self.arena.at(Arena::SINK).store(0);
-        self.side.dma_in(bus, READ_SLOT);
-        self.side.dma_out(GOOD_SINK, READ_SLOT);
+        self.side.dma_in(Who::Edu, bus, READ_SLOT);
+        self.side.dma_out(Who::Edu, GOOD_SINK, READ_SLOT);
         u64::from(self.arena.at(Arena::SINK).load() == pattern)
     }
 

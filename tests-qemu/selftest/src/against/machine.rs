@@ -1,7 +1,7 @@
 //! Bridge 0 of the machine as a [`Side`], with QEMU's edu below its root port.
 
-use super::bench::{Arena, BAR};
-use super::side::{Admission, MACHINE_CHECK, Side};
+use super::bench::{Arena, BAR, BAR_BEHIND};
+use super::side::{Admission, MACHINE_CHECK, Side, Who};
 use crate::print::XSCOM;
 use crate::stop;
 use ioda::{RegIo, XscomIo};
@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     icp: Icp<Io>,
     /// Real address of the edu's registers.
     edu: u64,
+    /// And of the one behind the bridge.
+    behind: u64,
 }
 
 impl Machine {
@@ -48,25 +50,30 @@ impl Machine {
             side_band: side_band(),
             icp,
             edu: layout.m32.real + (BAR - 0x8000_0000),
+            behind: layout.m32.real + (BAR_BEHIND - 0x8000_0000),
         };
         while this.accept() != 0 {}
         this
     }
 
-    /// The edu's 64-bit registers take eight bytes at once, in the byte order of QEMU's target.
-    fn set(&self, register: u64, value: u64) {
-        IO.write64(self.edu + register, value);
+    const fn base(&self, who: Who) -> u64 {
+        match who {
+            Who::Edu => self.edu,
+            Who::Behind => self.behind,
+        }
     }
 
-    fn dma(&self, from: u64, to: u64, bytes: u64, command: u64) {
-        self.set(edu::SOURCE, from);
-        self.set(edu::DESTINATION, to);
-        self.set(edu::COUNT, bytes);
+    fn dma(&self, who: Who, from: u64, to: u64, bytes: u64, command: u64) {
+        // An edu's 64-bit registers take eight bytes at once, in the byte order of QEMU's target.
+        let base = self.base(who);
+        IO.write64(base + edu::SOURCE, from);
+        IO.write64(base + edu::DESTINATION, to);
+        IO.write64(base + edu::COUNT, bytes);
         ppc64::spr::sync();
-        self.set(edu::COMMAND, command | edu::START);
+        IO.write64(base + edu::COMMAND, command | edu::START);
         let start = timebase();
         // The device takes 100 ms for a transfer, whatever it comes to.
-        while IO.read64(self.edu + edu::COMMAND) & edu::START != 0 {
+        while IO.read64(base + edu::COMMAND) & edu::START != 0 {
             assert!(
                 timebase().wrapping_sub(start) < 5000 * TICKS_PER_MS,
                 "a transfer of the edu does not end"
@@ -96,14 +103,14 @@ impl Side for Machine {
     fn store(&mut self, real: u64, value: u32) {
         IO.write32(real, value.swap_bytes());
     }
-    fn fill(&mut self, bus: u64) {
-        self.dma(bus, edu::BUFFER, 4096, 0);
+    fn fill(&mut self, who: Who, bus: u64) {
+        self.dma(who, bus, edu::BUFFER, 4096, 0);
     }
-    fn dma_in(&mut self, bus: u64, slot: usize) {
-        self.dma(bus, edu::BUFFER + 8 * slot as u64, 8, 0);
+    fn dma_in(&mut self, who: Who, bus: u64, slot: usize) {
+        self.dma(who, bus, edu::BUFFER + 8 * slot as u64, 8, 0);
     }
-    fn dma_out(&mut self, bus: u64, slot: usize) {
-        self.dma(edu::BUFFER + 8 * slot as u64, bus, 8, edu::TO_MEMORY);
+    fn dma_out(&mut self, who: Who, bus: u64, slot: usize) {
+        self.dma(who, edu::BUFFER + 8 * slot as u64, bus, 8, edu::TO_MEMORY);
     }
     fn raise(&mut self) {
         IO.write32(self.edu + edu::RAISE, 1);

@@ -71,7 +71,10 @@ fn compare(name: &str, program: Program) {
 fn check(on: On, program: &str, model: &Step, machine: &Step, expected: Option<&Expected>) -> bool {
     let (step, model, machine) = (model.name, model.value, machine.value);
     match expected {
-        None if model == machine => true,
+        None if model == machine => {
+            println!("  {program}/{step}: {on:?} and machine {model:#x}");
+            true
+        }
         None => {
             println!("  {program}/{step}: {on:?} {model:#x}, machine {machine:#x}: UNEXPECTED");
             false

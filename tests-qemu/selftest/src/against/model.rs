@@ -1,15 +1,16 @@
 //! The model as a [`Side`], with a device that plays edu.
 
 use super::bench::Arena;
-use super::side::{Admission, Side};
+use super::side::{Admission, Side, Who};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use ioda::{MmioIo, RegIo, XscomIo};
 use ioda_model::{Device, Fabric, Kind, Phb3};
 
-/// The edu's index in the fabric.
+/// The edus' indices in the fabric.
 const EDU: usize = 1;
+const BEHIND: usize = 4;
 /// Where its message capability is.
 const MSI: usize = 0x40;
 
@@ -17,7 +18,8 @@ const MSI: usize = 0x40;
 pub(crate) struct Model {
     phb: &'static Phb3,
     arena: Arena,
-    buffer: Vec<u64>,
+    /// The buffers of both.
+    buffers: [Vec<u64>; 2],
 }
 
 impl Model {
@@ -34,6 +36,9 @@ impl Model {
             .with_bar32(0, 256)
             .with_bar64(2, 64 << 20);
         fabric.add(0, 1, shared);
+        let conventional = fabric.add(0, 2, Device::conventional_bridge(0x1b36, 0x000e));
+        let behind = Device::endpoint(0x1234, 0x11e8, 0x00ff00).with_bar32(0, 1 << 20);
+        assert_eq!(fabric.add(conventional, 3 << 3, behind), BEHIND);
         let phb: &'static Phb3 = Box::leak(Box::new(Phb3::new(kind, fabric)));
         phb.add_memory(arena.real, Box::new(arena.cells));
         arena.start(|_| phb, phb, |_| ());
@@ -42,13 +47,20 @@ impl Model {
         Self {
             phb,
             arena,
-            buffer: vec![0; 512],
+            buffers: [vec![0; 512], vec![0; 512]],
         }
     }
 
     fn cell(&self, real: u64) -> Option<&'static ioda::BeU64> {
         let offset = real.checked_sub(self.arena.real)?;
         self.arena.cells.get((offset / 8) as usize)
+    }
+}
+
+const fn index(who: Who) -> usize {
+    match who {
+        Who::Edu => EDU,
+        Who::Behind => BEHIND,
     }
 }
 
@@ -65,21 +77,20 @@ impl Side for Model {
     fn store(&mut self, real: u64, value: u32) {
         MmioIo::write32(self.phb, real, value);
     }
-    fn fill(&mut self, bus: u64) {
-        for slot in 0..self.buffer.len() {
-            self.dma_in(bus + 8 * slot as u64, slot);
+    fn fill(&mut self, who: Who, bus: u64) {
+        for slot in 0..512 {
+            self.dma_in(who, bus + 8 * slot as u64, slot);
         }
     }
-    fn dma_in(&mut self, bus: u64, slot: usize) {
-        let real = self.phb.dma_read(EDU, bus).ok();
-        self.buffer[slot] = real
-            .and_then(|real| self.cell(real))
-            .map_or(0, |cell| cell.load());
+    fn dma_in(&mut self, who: Who, bus: u64, slot: usize) {
+        let real = self.phb.dma_read(index(who), bus).ok();
+        let cell = real.and_then(|real| self.cell(real));
+        self.buffers[who as usize][slot] = cell.map_or(0, |cell| cell.load());
     }
-    fn dma_out(&mut self, bus: u64, slot: usize) {
-        let real = self.phb.dma_write(EDU, bus).ok();
+    fn dma_out(&mut self, who: Who, bus: u64, slot: usize) {
+        let real = self.phb.dma_write(index(who), bus).ok();
         if let Some(cell) = real.and_then(|real| self.cell(real)) {
-            cell.store(self.buffer[slot]);
+            cell.store(self.buffers[who as usize][slot]);
         }
     }
     fn raise(&mut self) {

@@ -1,7 +1,8 @@
 //! What the device reaches by DMA.
 
 use super::Bench;
-use crate::against::bench::{Arena, EDU, GOOD, OTHER, PE, bit, table};
+use crate::against::bench::{Arena, BEHIND, BEHIND_BRIDGE, EDU, GOOD, OTHER, PE, bit, table};
+use crate::against::side::Who;
 
 const PAGE: u64 = Arena::PAGE;
 const TABLE: u64 = Arena::TABLE;
@@ -219,4 +220,21 @@ pub(super) fn a_frozen_endpoint(bench: &mut Bench<'_>) {
     let landed = bench.write(0x10);
     bench.see("MMIO frozen", landed);
     bench.thaw(PE);
+}
+
+pub(super) fn behind_a_conventional_bridge(bench: &mut Bench<'_>) {
+    bench.map(Arena::TABLE_2, 0, Arena::PAGE_2, 3);
+    bench.window(OTHER, 0, Arena::TABLE_2);
+    bench.window(OTHER, 1, Arena::GOOD_TABLE);
+    bench.owns(BEHIND_BRIDGE, OTHER);
+    bench.forget_owners();
+    bench.side.fill(Who::Behind, GOOD);
+    let landed = bench.write_by(Who::Behind, 8);
+    bench.see("by the bridge's id", landed);
+    bench.owns(BEHIND_BRIDGE, 255);
+    bench.owns(BEHIND, OTHER);
+    bench.forget_owners();
+    let landed = bench.write_by(Who::Behind, 0x10);
+    bench.see("by its own", landed);
+    bench.thaw(255);
 }

@@ -32,7 +32,8 @@ programs! {
     mmio: a_device_register, a_segment_of_another, a_frozen_segment, an_unclaimed_address, windows_off, root_port_windows,
         a_64_bit_window, a_small_64_bit_window;
     dma: a_mapped_page, permissions, bounds, two_levels, larger_pages, no_window, bypass, a_change_without_a_kill,
-        a_requester_moves, an_invalid_owner, no_owners, a_refusal_freezes, not_a_master, a_frozen_endpoint;
+        a_requester_moves, an_invalid_owner, no_owners, a_refusal_freezes, not_a_master, a_frozen_endpoint,
+        behind_a_conventional_bridge;
     interrupts: a_message, the_entry_says_who, a_foreign_message, masked_and_pending, end_of_interrupt, changes_in_memory,
         past_the_end, a_short_table, short_entries, while_nothing_is_admitted, messages_off, a_wide_message, forced, the_lock, a_wire;
     resets: secondary_bus, perst, logic_held, fence, sync_of_reads;

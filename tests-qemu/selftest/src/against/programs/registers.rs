@@ -81,8 +81,8 @@ pub(super) fn values_of_the_start(bench: &mut Bench<'_>) {
         ("OUT freeze enable", 0xd28),
         ("INA freeze enable", 0xda8),
         ("INB freeze enable", 0xe28),
-        ("LEM action 0", 0xc20),
-        ("LEM action 1", 0xc28),
+        ("LEM action 0", 0xc30),
+        ("LEM action 1", 0xc38),
         ("LEM WOF", 0xc40),
     ] {
         let value = bench.reg(at);
