@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod check;
 mod fdt;
+mod fuzz;
 mod guests;
 mod image;
 mod manifest;
@@ -51,6 +52,7 @@ enum Command {
     Check,
     /// Everything that `check` does, and all that boots.
     Test,
+    Fuzz(fuzz::FuzzArguments),
     Bench(bench::BenchArguments),
 }
 
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
             }
         }),
         Command::Test => test::test(&workspace),
+        Command::Fuzz(arguments) => fuzz::fuzz(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => {
             bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }

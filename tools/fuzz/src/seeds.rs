@@ -1,0 +1,409 @@
+//! Seeds: real bundles, trees, kernels and calls, small, for fuzzers to begin with.
+
+use crate::hcalls::argument::{Argument, Argument::*, LARGE, SMALL};
+use crate::hcalls::{self, Step};
+use crate::machine_tree::{self, TREES};
+use crate::rtas::{self, Cell};
+use crate::{bundles, kernel};
+use bundle::build::{Load, PartitionSpec, pack};
+use bundle::{Console, Device};
+use lpar::hcall::HCALLS;
+use lpar::rtas::CALLS;
+use papr_abi::hpte::r;
+use papr_abi::token;
+
+/// Names and bytes.
+type Seeds = Vec<(String, Vec<u8>)>;
+
+fn call(token: u64, arguments: &[Argument]) -> Step {
+    let row = HCALLS.iter().position(|entry| entry.row.token == token);
+    Step::Call {
+        server: 0,
+        row: row.map_or(u8::MAX, |row| row as u8),
+        arguments: arguments.to_vec(),
+    }
+}
+
+/// WIMG of memory, protection 2, referenced and changed.
+const MEMORY: u16 = (r::M | r::R | r::C | 2) as u16;
+/// WIMG of device registers.
+const DEVICE: u16 = (r::I | r::G | 2) as u16;
+
+/// Programs of hcalls: one for each function set, and each hcall by itself.
+#[must_use]
+pub fn hcalls() -> Seeds {
+    let enter = |index, first, second| {
+        call(
+            token::H_ENTER,
+            &[Flags(1, 0), Index(index), First(3, first), second],
+        )
+    };
+    let table = [
+        enter(8, SMALL, Second(5, MEMORY)),
+        enter(9, LARGE, Second(0x11, MEMORY)),
+        enter(10, SMALL, SecondDevice(1, DEVICE)),
+        call(
+            token::H_ENTER,
+            &[Flags(11, 7), Index(8), First(3, 0), Second(6, MEMORY)],
+        ),
+        Step::Touch {
+            index: 8,
+            bits: 0xc0,
+        },
+        call(token::H_READ, &[Flags(3, 2), Index(8)]),
+        call(token::H_CLEAR_REF, &[Small(0), Index(8)]),
+        call(token::H_CLEAR_MOD, &[Small(0), Index(8)]),
+        call(token::H_PROTECT, &[Flags(4, 10), Index(8), First(3, 0)]),
+        call(token::H_REMOVE, &[Flags(4, 0), Index(9), First(3, 0)]),
+        call(
+            token::H_BULK_REMOVE,
+            &[
+                Bulk(0x40, 8),
+                Small(0),
+                Bulk(0x42, 10),
+                First(3, 0),
+                Bulk(0xc0, 0),
+                Small(0),
+            ],
+        ),
+    ];
+    let dma = [
+        call(token::H_PUT_TCE, &[Window(0), Bus(0, 1), Tce(3, 3)]),
+        call(token::H_GET_TCE, &[Window(0), Bus(0, 1)]),
+        call(
+            token::H_STUFF_TCE,
+            &[Window(0), Bus(0, 4), Tce(2, 1), Small(20)],
+        ),
+        Step::Fill {
+            page: 2,
+            offset: 0,
+            count: 40,
+            value: Tce(0, 3),
+            step: 0x1000,
+        },
+        call(
+            token::H_PUT_TCE_INDIRECT,
+            &[Window(0), Bus(0, 0), Page(2), Small(30)],
+        ),
+        call(token::H_PUT_TCE, &[Window(1), Bus(1, 0), Tce(0x10, 3)]),
+    ];
+    let interrupts = [
+        call(token::H_CPPR, &[Small(0xff)]),
+        Step::Interrupt {
+            thread: 0,
+            irq: Xirr(3, 0),
+            priority: 5,
+        },
+        call(token::H_IPOLL, &[Small(0)]),
+        call(token::H_XIRR, &[]),
+        call(token::H_EOI, &[Xirr(3, 0xff)]),
+        call(token::H_IPI, &[Small(0), Small(4)]),
+        call(token::H_XIRR_X, &[]),
+        Step::Kick {
+            thread: 0,
+            mfrr: 0,
+            attention: 4,
+        },
+        call(token::H_XIRR, &[]),
+        Step::Interrupt {
+            thread: 0,
+            irq: Xirr(19, 0),
+            priority: 3,
+        },
+        call(token::H_XIRR, &[]),
+    ];
+    let area = |page: u8, bytes: u64| Step::Fill {
+        page,
+        offset: 0,
+        count: 0,
+        value: Any(bytes << 16 | bytes),
+        step: 0,
+    };
+    let dispatch = [
+        area(1, 640),
+        area(2, 96),
+        area(3, 48),
+        call(token::H_REGISTER_VPA, &[Flags(13, 0), Small(0), Page(1)]),
+        call(token::H_REGISTER_VPA, &[Flags(14, 0), Small(0), Page(2)]),
+        call(token::H_REGISTER_VPA, &[Flags(15, 0), Small(0), Page(3)]),
+        call(token::H_PROD, &[Small(0)]),
+        call(token::H_CEDE, &[]),
+        call(token::H_CONFER, &[Negative(0)]),
+        call(token::H_REGISTER_VPA, &[Known(5), Small(0)]),
+        call(token::H_SIGNAL_SYS_RESET, &[Negative(0)]),
+        call(token::H_SET_MODE, &[Small(3), Small(3)]),
+    ];
+    let memory = [
+        call(token::H_PAGE_INIT, &[Flags(11, 6), Page(3)]),
+        call(
+            token::H_LOGICAL_CACHE_STORE,
+            &[Small(4), Place(9, 2), Any(0x1234_5678)],
+        ),
+        call(token::H_LOGICAL_CACHE_LOAD, &[Small(8), Place(9, 0)]),
+        call(token::H_PAGE_INIT, &[Flags(12, 7), Page(4), Page(1)]),
+        call(
+            token::H_LOGICAL_CI_STORE,
+            &[Small(2), Device(0, 6), Small(9)],
+        ),
+        call(token::H_LOGICAL_CI_LOAD, &[Small(8), Device(1, 8)]),
+        call(token::H_LOGICAL_ICBI, &[Place(1, 1)]),
+        call(token::H_LOGICAL_DCBF, &[End(-1)]),
+        call(
+            token::H_PUT_TERM_CHAR,
+            &[Known(0), Small(5), Any(0x6865_6c6c_6f00_0000)],
+        ),
+        Step::Terminal { typed: 20, room: 9 },
+        call(token::H_GET_TERM_CHAR, &[Small(0)]),
+    ];
+    let named: [(&str, &[Step]); 5] = [
+        ("table", &table),
+        ("dma", &dma),
+        ("interrupts", &interrupts),
+        ("dispatch", &dispatch),
+        ("memory", &memory),
+    ];
+    let mut seeds: Seeds = named
+        .iter()
+        .map(|(name, steps)| ((*name).to_owned(), hcalls::encode(0, steps)))
+        .collect();
+    let each: Vec<Step> = HCALLS
+        .iter()
+        .map(|entry| call(entry.row.token, &[Small(0), Small(1), Small(2), Small(3)]))
+        .collect();
+    seeds.push(("each".into(), hcalls::encode(0, &each)));
+    seeds
+}
+
+fn rtas_call(name: &str, inputs: &[Cell]) -> rtas::Step {
+    let row = CALLS.iter().position(|entry| entry.row.name == name);
+    rtas::Step::Call {
+        server: 0,
+        block: 0x400,
+        skew: 0,
+        row: row.map_or(u8::MAX, |row| row as u8),
+        shape: 0,
+        inputs: inputs.to_vec(),
+    }
+}
+
+/// Programs of RTAS calls: each call as a kernel makes it.
+#[must_use]
+pub fn rtas() -> Seeds {
+    use Cell::*;
+    let function = |low: Cell| [low, BuidHigh(0), BuidLow(0)];
+    let with = |low: Cell, rest: &[Cell]| [&function(low), rest].concat();
+    let config = [
+        rtas_call("ibm,read-pci-config", &with(Config(0, 0, 99), &[Small(4)])),
+        rtas_call("ibm,read-pci-config", &with(Config(2, 1, 99), &[Small(2)])),
+        rtas_call(
+            "ibm,write-pci-config",
+            &with(Config(4, 0, 99), &[Small(2), Small(6)]),
+        ),
+        rtas_call("ibm,read-pci-config", &with(Config(4, 0, 99), &[Small(1)])),
+    ];
+    let messages = [
+        rtas_call(
+            "ibm,change-msi",
+            &with(Small(0), &[Small(1), Small(4), Small(1)]),
+        ),
+        rtas_call(
+            "ibm,query-interrupt-source-number",
+            &with(Small(0), &[Small(1)]),
+        ),
+        rtas_call("ibm,set-xive", &[Irq(1), Small(0), Small(5)]),
+        rtas_call("ibm,int-on", &[Irq(1)]),
+        rtas_call("ibm,get-xive", &[Irq(1)]),
+        rtas_call("ibm,int-off", &[Irq(17)]),
+        rtas_call(
+            "ibm,change-msi",
+            &with(Small(0), &[Small(3), Small(0), Small(1)]),
+        ),
+        rtas_call(
+            "ibm,query-interrupt-source-number",
+            &with(Small(0), &[Small(0)]),
+        ),
+        rtas_call("system-reboot", &[]),
+    ];
+    let buffers = [
+        rtas_call(
+            "ibm,get-system-parameter",
+            &[Small(55), Place(0x1000), Small(64)],
+        ),
+        rtas_call(
+            "ibm,get-system-parameter",
+            &[Small(20), Place(0x1001), Small(90)],
+        ),
+        rtas_call("nvram-store", &[Small(5), Place(0x1000), Small(70)]),
+        rtas_call("nvram-fetch", &[Small(3), Place(0x2003), Small(90)]),
+        rtas_call("ibm,os-term", &[Place(0x1000)]),
+        rtas_call("event-scan", &[Small(1), Small(0), Place(0x40), Small(64)]),
+        rtas_call("nvram-fetch", &[Small(3), End(-8), Small(8)]),
+    ];
+    let clock = [
+        rtas_call("get-time-of-day", &[]),
+        rtas_call(
+            "set-time-of-day",
+            &[
+                Any(2199),
+                Small(12),
+                Small(31),
+                Small(23),
+                Small(59),
+                Small(59),
+                Small(0),
+            ],
+        ),
+        rtas_call("get-time-of-day", &[]),
+        rtas_call("display-character", &[Small(b'L')]),
+        rtas_call("display-character", &[Small(10)]),
+    ];
+    let processors = [
+        rtas_call("query-cpu-stopped-state", &[Small(1)]),
+        rtas_call("start-cpu", &[Small(1), Place(0x100), Small(7)]),
+        rtas_call("stop-self", &[]),
+        rtas_call("power-off", &[]),
+    ];
+    let named: [(&str, &[rtas::Step]); 5] = [
+        ("config", &config),
+        ("messages", &messages),
+        ("buffers", &buffers),
+        ("clock", &clock),
+        ("processors", &processors),
+    ];
+    named
+        .iter()
+        .map(|(name, steps)| ((*name).to_owned(), rtas::encode(0, steps)))
+        .collect()
+}
+
+/// Bundles, and descriptions of bundles.
+#[must_use]
+pub fn bundle() -> Seeds {
+    let device = |path: &str| Device {
+        path: path.parse().expect("a path"),
+        dma_window_bytes: 1 << 30,
+        msi_quota: 16,
+    };
+    let linux = PartitionSpec {
+        name: "linux".into(),
+        memory_bytes: 1 << 30,
+        cpus: 2,
+        console: Console::Vty,
+        kernel: vec![0x7f; 200],
+        load: Load::Elf,
+        initrd: Some(vec![0x1f; 100]),
+        command_line: "console=hvc0".into(),
+        devices: vec![device("phb0/00.0/00.0"), device("phb1/00.0/1f.7")],
+    };
+    let raw = PartitionSpec {
+        name: "raw".into(),
+        load: Load::Raw {
+            load_address: 0x100,
+            entry: 0x104,
+        },
+        initrd: None,
+        command_line: String::new(),
+        devices: vec![device("phb2/00.0/00.0/03.0")],
+        ..linux.clone()
+    };
+    let packed = |specs: &[PartitionSpec]| pack(specs).expect("they are right");
+    let description = [
+        &[
+            bundles::DESCRIPTION,
+            2,
+            0x30,
+            0x40,
+            0xaa,
+            9,
+            0,
+            1,
+            2,
+            1,
+            4,
+            0,
+        ][..],
+        &[7; 60],
+    ];
+    vec![
+        ("one".into(), packed(std::slice::from_ref(&linux))),
+        ("raw".into(), packed(std::slice::from_ref(&raw))),
+        ("two".into(), packed(&[linux, raw])),
+        ("description".into(), description.concat()),
+    ]
+}
+
+/// Real trees, and edits of them.
+#[must_use]
+pub fn machine_tree() -> Seeds {
+    let mut seeds: Seeds = (0..)
+        .zip(TREES)
+        .map(|(number, tree): (u8, _)| (format!("tree-{number}"), tree.to_vec()))
+        .collect();
+    for kind in 0..8 {
+        let edits = [
+            machine_tree::EDITS,
+            kind & 1,
+            kind,
+            40 + kind,
+            0,
+            9,
+            1,
+            2,
+            3,
+            4,
+            kind,
+        ];
+        seeds.push((format!("edit-{kind}"), edits.to_vec()));
+    }
+    seeds
+}
+
+/// Partitions to make trees for.
+#[must_use]
+pub fn guest_tree() -> Seeds {
+    let mut one = vec![0];
+    // PVR, time base, clock.
+    one.extend(0x004d_0200_u32.to_le_bytes());
+    one.extend(512_000_000_u32.to_le_bytes());
+    one.extend(4_000_000_000_u64.to_le_bytes());
+    one.push(7);
+    one.extend(b"console");
+    // Kernel's end, ramdisk, real mode area.
+    one.extend([3, 0, 1, 3, 9, 0, 2]);
+    // Two processors, one function with one register space.
+    one.extend([2, 1, 1, 0, 1, 1]);
+    one.extend(0x8080_0000_u64.to_le_bytes());
+    one.extend(0x2_0000_u64.to_le_bytes());
+    one.extend([
+        0x86, 0x80, 0xd3, 0x10, 0x86, 0x80, 0x1f, 0xa0, 1, 0xf8, 0x0f, 0, 0,
+    ]);
+    one.extend(0x8000_0000_2000_0001_u64.to_le_bytes());
+    one.push(4);
+    one.extend(b"phb0");
+    let mut two = one.clone();
+    two.extend([7; 60]);
+    let mut many = one.clone();
+    many[32] = 255;
+    vec![
+        ("one".into(), one),
+        ("two".into(), two),
+        ("many".into(), many),
+    ]
+}
+
+/// Kernels of either byte order, and a raw image.
+#[must_use]
+pub fn kernel() -> Seeds {
+    vec![
+        (
+            "little".into(),
+            kernel::elf(false, &[(0x1000, 40, 80), (0x2000, 8, 8)]),
+        ),
+        ("big".into(), kernel::elf(true, &[(0, 64, 0x200)])),
+        ("overlap".into(), kernel::elf(false, &[(0x1000, 40, 40); 3])),
+        (
+            "raw".into(),
+            [&[0, 1, 0, 0, 0, 0, 0, 0, 4, 1][..], &[0; 30]].concat(),
+        ),
+    ]
+}
