@@ -42,6 +42,8 @@ mod log;
 mod memory;
 mod refusal;
 mod request;
+#[cfg(any(test, feature = "cases"))]
+mod tests;
 
 pub use chip::p7ioc::{HubUnit, P7ioc, P7iocBlock, P7iocChip, P7iocRegs};
 pub use chip::phb3::{Kind, Phb3, Phb3Chip};
@@ -59,5 +61,9 @@ cases::table!(
     memory::tests,
     request::tests,
     engine::tables::tests,
-    engine::cache::tests
+    engine::cache::tests,
+    tests::checks,
+    tests::fabric,
+    tests::injection,
+    tests::p7ioc
 );

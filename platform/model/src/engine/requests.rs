@@ -191,7 +191,9 @@ impl<C: Chip> State<C> {
         let mask = !(u64::MAX << window.entries_shift);
         let mut table = window.table;
         for level in (0..window.levels).rev() {
-            let index = page >> level.wrapping_mul(window.entries_shift) & mask;
+            // With many levels of large tables the upper ones have no bits left.
+            let shift = level.wrapping_mul(window.entries_shift);
+            let index = page.checked_shr(shift).unwrap_or(0) & mask;
             let entry = self
                 .memory
                 .load64(table.wrapping_add(index << 3))

@@ -145,7 +145,7 @@ impl Hub {
 
     /// The errors of a unit that are not reported; out of reset all are not.
     fn mask(&self, base: u32) -> u64 {
-        self.stored(base | MASK).unwrap_or(u64::MAX)
+        self.stored(base + MASK).unwrap_or(u64::MAX)
     }
 
     pub(super) const fn kill(&mut self) {
