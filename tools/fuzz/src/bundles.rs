@@ -33,6 +33,7 @@ fn read(data: &[u8]) {
         return;
     };
     let total = bundle.total_bytes();
+    assert_images_apart(&bundle);
     assert!(total <= data.len() as u64);
     let mut sealed = data[..total as usize].to_vec();
     seal(&mut sealed);
@@ -55,6 +56,21 @@ fn read(data: &[u8]) {
     assert_same(&bundle, &again);
     let twice = pack(&self::specs(&again)).expect("packed before");
     assert!(packed == twice, "packing is not canonical");
+}
+
+/// Panics when two images share some of their bytes, but not all.
+fn assert_images_apart(bundle: &Bundle<'_>) {
+    let mut images = Vec::new();
+    for partition in bundle.partitions() {
+        let line = partition.command_line.as_bytes();
+        images.extend([Some(partition.kernel.image()), partition.initrd, Some(line)]);
+    }
+    let ranges = images.iter().flatten().map(|image| image.as_ptr_range());
+    let mut ranges: Vec<_> = ranges.filter(|range| !range.is_empty()).collect();
+    ranges.sort_by_key(|range| (range.start, range.end));
+    ranges.dedup();
+    let apart = ranges.windows(2).all(|pair| pair[0].end <= pair[1].start);
+    assert!(apart, "images overlap: {ranges:?}");
 }
 
 fn described(description: &[u8]) {

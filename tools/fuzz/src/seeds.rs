@@ -155,7 +155,85 @@ pub fn hcalls() -> Seeds {
         Step::Terminal { typed: 20, room: 9 },
         call(token::H_GET_TERM_CHAR, &[Small(0)]),
     ];
-    let named: [(&str, &[Step]); 5] = [
+    // At memory's end and past it, at a window's end and past it, one entry too many, and across a page.
+    let edges = [
+        call(token::H_PUT_TCE, &[Window(0), Bus(0, 599), Tce(0x1f, 3)]),
+        call(token::H_PUT_TCE, &[Window(0), Bus(0, 600), Tce(0, 3)]),
+        call(token::H_PUT_TCE, &[Window(0), Bus(0, 0), Tce(0x20, 3)]),
+        call(token::H_PUT_TCE, &[Window(1), Bus(1, 0), Tce(0x20, 3)]),
+        call(token::H_PUT_TCE, &[Window(1), Bus(1, 0), Tce(0x11, 3)]),
+        call(
+            token::H_STUFF_TCE,
+            &[Window(0), Bus(0, 0), Tce(0, 3), Any(512)],
+        ),
+        call(
+            token::H_STUFF_TCE,
+            &[Window(0), Bus(0, 0), Tce(0, 3), Any(513)],
+        ),
+        call(
+            token::H_STUFF_TCE,
+            &[Window(0), Bus(0, 89), Tce(0, 3), Any(512)],
+        ),
+        call(
+            token::H_PUT_TCE_INDIRECT,
+            &[Window(0), Bus(0, 0), Page(2), Any(512)],
+        ),
+        call(
+            token::H_PUT_TCE_INDIRECT,
+            &[Window(0), Bus(0, 0), Page(2), Any(513)],
+        ),
+        call(
+            token::H_PUT_TCE_INDIRECT,
+            &[Window(0), Bus(0, 0), Page(0x20), Small(1)],
+        ),
+        enter(0, SMALL, Second(0x1f, MEMORY)),
+        enter(1, SMALL, Second(0x20, MEMORY)),
+        enter(2, LARGE, Second(0x21, MEMORY)),
+        enter(3, SMALL, SecondDevice(0x1f, DEVICE)),
+        enter(4, SMALL, SecondDevice(0x20, DEVICE)),
+        call(token::H_READ, &[Flags(3, 0), Index(0x3fff)]),
+        call(token::H_READ, &[Small(0), Index(0x4000)]),
+        call(
+            token::H_LOGICAL_CACHE_STORE,
+            &[Small(8), End(-1), Negative(0)],
+        ),
+        call(token::H_LOGICAL_CACHE_STORE, &[Small(1), End(0), Small(1)]),
+        Step::Fill {
+            page: 2,
+            offset: 0xe0,
+            count: 0,
+            value: Any(2300 << 16),
+            step: 0,
+        },
+        call(
+            token::H_REGISTER_VPA,
+            &[Flags(13, 0), Small(0), Any(0x2700)],
+        ),
+        Step::Fill {
+            page: 2,
+            offset: 0xe0,
+            count: 0,
+            value: Any(2304 << 16),
+            step: 0,
+        },
+        call(
+            token::H_REGISTER_VPA,
+            &[Flags(13, 0), Small(0), Any(0x2700)],
+        ),
+        Step::Fill {
+            page: 2,
+            offset: 0xe0,
+            count: 0,
+            value: Any(2305 << 16),
+            step: 0,
+        },
+        call(
+            token::H_REGISTER_VPA,
+            &[Flags(13, 0), Small(0), Any(0x2700)],
+        ),
+    ];
+    let named: [(&str, &[Step]); 6] = [
+        ("edges", &edges),
         ("table", &table),
         ("dma", &dma),
         ("interrupts", &interrupts),
@@ -307,6 +385,11 @@ pub fn bundle() -> Seeds {
         ..linux.clone()
     };
     let packed = |specs: &[PartitionSpec]| pack(specs).expect("they are right");
+    // The ramdisk's place becomes the kernel's, of which it takes a part.
+    let mut overlap = packed(std::slice::from_ref(&linux));
+    let (kernel, initrd) = (64 + 48, 64 + 80);
+    overlap.copy_within(kernel..kernel + 8, initrd);
+    bundle::build::seal(&mut overlap);
     let description = [
         &[
             bundles::DESCRIPTION,
@@ -328,6 +411,7 @@ pub fn bundle() -> Seeds {
         ("one".into(), packed(std::slice::from_ref(&linux))),
         ("raw".into(), packed(std::slice::from_ref(&raw))),
         ("two".into(), packed(&[linux, raw])),
+        ("overlap".into(), overlap),
         ("description".into(), description.concat()),
     ]
 }

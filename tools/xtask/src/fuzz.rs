@@ -164,6 +164,8 @@ fn guided_command(workspace: &Workspace, target: &str, folders: &Folders, second
         format!("-max_len={MAX_BYTES}"),
         format!("-artifact_prefix={}/", folders.artifacts.display()),
         "-timeout=10".to_owned(),
+        // Programs of calls show more when they may be long from early on.
+        "-len_control=20".to_owned(),
         "-print_final_stats=1".to_owned(),
     ]);
     command

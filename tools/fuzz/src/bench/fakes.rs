@@ -56,6 +56,15 @@ impl Icp {
     }
 }
 
+/// Translations that the machine was made to forget.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+pub struct Forgotten {
+    /// Entries of the page table, by index.
+    pub entries: Vec<u64>,
+    /// Bus addresses, each the first of so many pages.
+    pub pages: Vec<(u64, u64)>,
+}
+
 #[derive(Debug, Hash)]
 pub(super) struct Inner {
     icps: [Icp; 2],
@@ -65,7 +74,8 @@ pub(super) struct Inner {
     room: usize,
     pub(super) programmed: [Option<(u32, u32, u32)>; 2],
     pub(super) config: BTreeMap<(usize, u16), u8>,
-    batch: u32,
+    batch: Vec<u64>,
+    forgotten: Forgotten,
     broken: u8,
     /// Not part of [`Machine::fingerprint`].
     random: u64,
@@ -140,6 +150,14 @@ impl Machine {
         self.lock().icps[thread % 2].mfrr = mfrr;
     }
 
+    /// Returns what the machine was made to forget since the last call, and has forgotten.
+    #[must_use]
+    pub fn take_forgotten(&self) -> Forgotten {
+        let mut inner = self.lock();
+        assert!(inner.batch.is_empty(), "never completed");
+        std::mem::take(&mut inner.forgotten)
+    }
+
     /// Types into the terminal, and sets its room.
     pub fn terminal(&self, typed: &[u8], room: usize) {
         let mut inner = self.lock();
@@ -155,7 +173,7 @@ impl Machine {
         let mut hasher = DefaultHasher::new();
         let inner = self.lock();
         (&inner.icps, &inner.targets, &inner.registers, &inner.input).hash(&mut hasher);
-        (inner.room, &inner.programmed, &inner.config, inner.batch).hash(&mut hasher);
+        (inner.room, &inner.programmed, &inner.config, &inner.batch).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -195,7 +213,8 @@ impl Inner {
             room: 4096,
             programmed: [None; 2],
             config: BTreeMap::new(),
-            batch: 0,
+            batch: Vec::new(),
+            forgotten: Forgotten::default(),
             broken: 0,
             random: 1,
         }
@@ -272,18 +291,25 @@ impl ForeignIrq for Machine {
     }
 }
 
+fn assert_own_entry(lpid: u32, index: u64, first: u64) {
+    assert_eq!(lpid, LPID);
+    assert!(index < HPT_ENTRIES && first & v::VALID != 0);
+}
+
 impl Tlb for Machine {
     fn invalidate(&self, lpid: u32, index: u64, first: u64, _: u64) {
-        assert_eq!(lpid, LPID);
-        assert!(index < HPT_ENTRIES && first & v::VALID != 0);
+        assert_own_entry(lpid, index, first);
+        self.lock().forgotten.entries.push(index);
     }
-    fn invalidate_later(&self, lpid: u32, index: u64, first: u64, second: u64) {
-        Tlb::invalidate(self, lpid, index, first, second);
-        self.lock().batch += 1;
+    fn invalidate_later(&self, lpid: u32, index: u64, first: u64, _: u64) {
+        assert_own_entry(lpid, index, first);
+        self.lock().batch.push(index);
     }
     fn complete(&self) {
-        let begun = std::mem::take(&mut self.lock().batch);
-        assert!(begun > 0, "completed what was never begun");
+        let mut inner = self.lock();
+        let begun = std::mem::take(&mut inner.batch);
+        assert!(!begun.is_empty(), "completed what was never begun");
+        inner.forgotten.entries.extend(begun);
     }
 }
 
@@ -295,6 +321,7 @@ impl TceInvalidate for Machine {
             aligned && at < window.pages && pages <= window.pages - at
         });
         assert!(own, "{pages} pages at {first:#x} are in no window");
+        self.lock().forgotten.pages.push((first, pages));
     }
 }
 

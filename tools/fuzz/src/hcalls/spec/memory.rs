@@ -66,12 +66,34 @@ pub(super) fn registered(bench: &mut Bench, args: &Args) {
     let function = flags >> 45 & 7;
     let expected = if function < 4 { at } else { u64::MAX };
     assert_eq!(registered[(function & 3) as usize - 1], expected);
+    if function < 4 {
+        assert_area(bench, function, at);
+    }
     if function == vpa::function::REGISTER_VPA {
-        assert!(at.is_multiple_of(vpa::ALIGN) && at < RAM_BYTES);
         bench.accept(at + vpa::YIELD_COUNT, 8);
         bench.accept(at + vpa::STATUS, 1);
         assert_eq!(bench.peek(at + vpa::DISPERSION_COUNT, 4), Some(0));
         let status = bench.peek(at + vpa::STATUS, 1).expect("inside");
         assert_eq!(status & vpa::STATUS_SHARED, 0);
     }
+}
+
+/// Panics unless an area that was registered is aligned, large enough, in memory, and where it must be in one page.
+fn assert_area(bench: &Bench, function: u64, at: u64) {
+    let (bytes, least) = match function {
+        vpa::function::REGISTER_VPA => (2, vpa::MIN_BYTES),
+        vpa::function::REGISTER_DTL => (4, vpa::DTL_ENTRY_BYTES),
+        _ => (4, vpa::SLB_SHADOW_MIN_BYTES),
+    };
+    let size = bench.peek(at + vpa::SIZE, bytes).expect("inside");
+    let page = at % vpa::BOUNDARY + size <= vpa::BOUNDARY;
+    assert!(at.is_multiple_of(vpa::ALIGN) && size >= least);
+    assert!(
+        at < RAM_BYTES && size <= RAM_BYTES - at,
+        "{size} at {at:#x}"
+    );
+    assert!(
+        page || function == vpa::function::REGISTER_DTL,
+        "{size} at {at:#x}"
+    );
 }

@@ -7,7 +7,8 @@ mod memory;
 mod pft;
 mod tce;
 
-use crate::bench::{Bench, Small, code, fakes::OWN_IRQS};
+use crate::bench::fakes::{Forgotten, OWN_IRQS};
+use crate::bench::{Bench, Small, code};
 use crate::rtas;
 use lpar::hcall::{After, Args, find};
 use papr_abi::{HError, Irq, Order, token, xics};
@@ -96,14 +97,15 @@ pub fn check(bench: &mut Bench, before: &Before, status: i64, regs: &Args, after
         8
     };
     assert_eq!(regs[free..], args[free..], "{}", context());
+    let mut forgotten = Forgotten::default();
     match *token {
         token::H_ENTER..=token::H_PROTECT | token::H_REMOVE | token::H_BULK_REMOVE => {
             before.assert_unchanged(bench);
-            pft::check(bench, *token, args, status, regs);
+            forgotten.entries = pft::check(bench, *token, args, status, regs);
         }
         token::H_GET_TCE | token::H_PUT_TCE | token::H_STUFF_TCE | token::H_PUT_TCE_INDIRECT => {
             before.assert_unchanged(bench);
-            tce::check(bench, *token, args, status, regs);
+            forgotten.pages = tce::check(bench, *token, args, status, regs);
         }
         token::H_PAGE_INIT..=token::H_LOGICAL_DCBF => {
             if *token != token::H_LOGICAL_CI_STORE {
@@ -131,6 +133,7 @@ pub fn check(bench: &mut Bench, before: &Before, status: i64, regs: &Args, after
         }
         _ => {}
     }
+    assert_eq!(bench.machine.take_forgotten(), forgotten, "{}", context());
     if let After::SetSprg0(value) = after {
         assert_eq!((*token, value), (token::H_SET_SPRG0, args[0]));
     }

@@ -8,15 +8,24 @@ use papr_abi::{HError, token};
 
 const NOT_FOUND: i64 = code(HError::NotFound);
 
-pub(super) fn check(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
+/// Checks an answer; returns the entries that every processor must have forgotten by then.
+pub(super) fn check(
+    bench: &mut Bench,
+    token: u64,
+    args: &Args,
+    status: i64,
+    regs: &Args,
+) -> Vec<u64> {
     let index = args[1];
     match token {
         token::H_ENTER => enter(bench, args, status, regs),
         token::H_READ => read(bench, args, status, regs),
-        token::H_BULK_REMOVE => bulk_remove(bench, args, status, regs),
+        token::H_BULK_REMOVE => return bulk_remove(bench, args, status, regs),
         _ if index >= HPT_ENTRIES => assert_eq!(status, PARAMETER),
-        _ => one(bench, token, args, status, regs),
+        _ if one(bench, token, args, status, regs) => return vec![index],
+        _ => {}
     }
+    vec![]
 }
 
 /// An entry in the machine's terms.
@@ -114,8 +123,8 @@ fn is_like(first: u64, flags: u64, avpn: u64) -> bool {
     first & v::VALID != 0 && same && without
 }
 
-/// The hcalls that work on one entry that is there.
-fn one(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
+/// The hcalls that work on one entry that is there; returns whether its translation must be forgotten.
+fn one(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) -> bool {
     let [flags, index, avpn, ..] = *args;
     let [first, second] = bench.hpt[index as usize];
     let flags_used = match token {
@@ -124,9 +133,11 @@ fn one(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
         _ => 0,
     };
     if !is_like(first, flags_used, avpn) {
-        return assert_eq!(status, NOT_FOUND);
+        assert_eq!(status, NOT_FOUND);
+        return false;
     }
     assert_eq!(status, 0);
+    let mut forgotten = true;
     let after = match token {
         token::H_REMOVE => {
             assert_eq!(regs[..2], [first, guest(second)]);
@@ -139,6 +150,8 @@ fn one(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
             } else {
                 r::R
             };
+            // Nothing changes when the bit was not set.
+            forgotten = second & bit != 0;
             [first, second & !bit]
         }
         _ => {
@@ -148,9 +161,11 @@ fn one(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
         }
     };
     bench.hpt[index as usize] = after;
+    forgotten
 }
 
-fn bulk_remove(bench: &mut Bench, args: &Args, status: i64, regs: &Args) {
+fn bulk_remove(bench: &mut Bench, args: &Args, status: i64, regs: &Args) -> Vec<u64> {
+    let mut removed = vec![];
     let mut expected = *args;
     let mut answer = 0;
     for place in 0..bulk::MAX {
@@ -174,6 +189,7 @@ fn bulk_remove(bench: &mut Bench, args: &Args, status: i64, regs: &Args) {
                 let [first, second] = *entry;
                 Some(if is_like(first, flags, avpn) {
                     *entry = [0, 0];
+                    removed.push(index);
                     let bits = [(r::R, bulk::R), (r::C, bulk::C)];
                     bits.iter()
                         .filter(|(bit, _)| second & bit != 0)
@@ -192,4 +208,5 @@ fn bulk_remove(bench: &mut Bench, args: &Args, status: i64, regs: &Args) {
         }
     }
     assert_eq!((status, regs), (answer, &expected), "of {args:x?}");
+    removed
 }

@@ -30,11 +30,20 @@ fn host(number: usize, tce: u64) -> Option<u64> {
     own.then(|| tce + RAM_BASE)
 }
 
-pub(super) fn check(bench: &mut Bench, token: u64, args: &Args, status: i64, regs: &Args) {
-    if token == token::H_GET_TCE {
-        return get(bench, args, status, regs);
-    }
+/// Checks an answer; returns the bus addresses that the bridge must have forgotten by then, each the first of so many
+/// pages.
+pub(super) fn check(
+    bench: &mut Bench,
+    token: u64,
+    args: &Args,
+    status: i64,
+    regs: &Args,
+) -> Vec<(u64, u64)> {
     let expected = match token {
+        token::H_GET_TCE => {
+            get(bench, args, status, regs);
+            return vec![];
+        }
         token::H_PUT_TCE => entries(place(args[0], args[1], 1), |_| Some(args[2])),
         token::H_STUFF_TCE => stuff(args),
         _ => indirect(bench, args),
@@ -43,8 +52,18 @@ pub(super) fn check(bench: &mut Bench, token: u64, args: &Args, status: i64, reg
         Ok((number, first, list)) => {
             assert_eq!(status, 0, "of {args:x?}");
             bench.tces[number][first..first + list.len()].copy_from_slice(&list);
+            let window = WINDOWS[number];
+            let address = window.first + ((first as u64) << window.shift);
+            let pages = list.len() as u64;
+            (pages > 0)
+                .then_some((address, pages))
+                .into_iter()
+                .collect()
         }
-        Err(code) => assert_eq!(status, code, "of {args:x?}"),
+        Err(code) => {
+            assert_eq!(status, code, "of {args:x?}");
+            vec![]
+        }
     }
 }
 
