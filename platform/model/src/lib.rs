@@ -9,6 +9,7 @@
 //!   functions can stand below it in place of a fabric ([`Below`]).
 //! - [`Phb3`]: IODA2, a PHB3 behind its registers ([`ioda::RegIo`]) and its XSCOM registers
 //!   ([`ioda::XscomIo`]).
+//! - [`Phb4`], [`Phb4Small`]: its successor, as far as its description goes.
 //!
 //! All have MMIO windows ([`ioda::MmioIo`]). What a driver must not do, and what rests on something that nobody
 //! has published, is kept as a complaint ([`Bridge::complaints`]).
@@ -47,6 +48,7 @@ mod tests;
 
 pub use chip::p7ioc::{HubUnit, P7ioc, P7iocBlock, P7iocChip, P7iocRegs};
 pub use chip::phb3::{Kind, Phb3, Phb3Chip};
+pub use chip::phb4::{Phb4, Phb4Chip, Phb4Small};
 pub use device::{Device, Sriov};
 pub use engine::{Below, Bridge, Change};
 pub use fabric::{Fabric, Way};
@@ -65,5 +67,7 @@ cases::table!(
     tests::checks,
     tests::fabric,
     tests::injection,
-    tests::p7ioc
+    tests::p7ioc,
+    tests::phb4,
+    tests::storm,
 );

@@ -4,6 +4,7 @@
 
 pub(crate) mod p7ioc;
 pub(crate) mod phb3;
+pub(crate) mod phb4;
 
 mod ioda2;
 
@@ -177,6 +178,14 @@ pub(crate) enum Aim {
     Message(u64),
 }
 
+/// How a config cycle ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Good,
+    Unsupported,
+    Abort,
+}
+
 /// A place in an MMIO window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -230,6 +239,11 @@ pub(crate) trait Chip: Sized + Send {
         index: u16,
         entry: [u64; 2],
     ) -> Option<&'static str>;
+    /// What an entry is once these words were written to it.
+    fn compose(_state: &State<Self>, _table: u8, _index: u16, entry: [u64; 2]) -> [u64; 2] {
+        entry
+    }
+
     /// Errors were latched in the FIR.
     fn latched(_state: &mut State<Self>, _fir: u64) {}
 
@@ -237,6 +251,8 @@ pub(crate) trait Chip: Sized + Send {
     fn blamed(address: u64) -> Option<u16>;
     /// What else keeps a config cycle from being made.
     fn config_obstacle(state: &State<Self>, rid: Rid) -> Option<&'static str>;
+    /// A config cycle was made.
+    fn config_ended(_state: &mut State<Self>, _status: Status) {}
     /// Whether the link is up.
     fn has_link(state: &State<Self>) -> bool;
     /// Whether PERST is held.

@@ -4,7 +4,7 @@ use super::errors::Target;
 use super::requests::{ABORT, UNSUPPORTED};
 use super::{Change, Error, Operation, State};
 use crate::bits::{bit, field};
-use crate::chip::Chip;
+use crate::chip::{Chip, Status};
 use crate::fabric::Effect;
 use alloc::format;
 use ioda::Rid;
@@ -60,10 +60,20 @@ impl<C: Chip> State<C> {
                 (None, Some(value)) => self.config_write(rid, at, bytes, value),
             };
             if answer.is_some() {
+                C::config_ended(self, Status::Good);
                 return answer;
             }
             UNSUPPORTED
         };
+        let is_abort = detail == ABORT;
+        C::config_ended(
+            self,
+            if is_abort {
+                Status::Abort
+            } else {
+                Status::Unsupported
+            },
+        );
         if let Some(pe) = pe {
             let operation = if value.is_some() {
                 Operation::ConfigWrite

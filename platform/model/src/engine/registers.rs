@@ -136,6 +136,7 @@ impl<C: Chip> State<C> {
         if is_side && self.tables.is_stopped(table, index) && first & bit(0) == 0 {
             self.check_thaw(index);
         }
+        let entry = C::compose(self, table, index, entry);
         self.tables.set(table, index, entry);
         self.tell_below(Change::Entry(table.into(), index.into()));
     }

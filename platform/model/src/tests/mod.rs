@@ -6,8 +6,10 @@ pub(crate) mod checks;
 pub(crate) mod fabric;
 pub(crate) mod injection;
 pub(crate) mod p7ioc;
+pub(crate) mod phb4;
 mod rig7;
 mod rig8;
+mod rig9;
 pub(crate) mod storm;
 
 use crate::chip::Chip;
@@ -114,6 +116,8 @@ pub(crate) trait Rig {
     fn segment(&self, segment: u64) -> u64;
     /// The 32-bit window's base in PCI.
     fn m32(&self) -> u64;
+    /// The endpoint of what is nobody's.
+    fn nobody(&self) -> u16;
     fn kill_all(&self);
     /// Makes an error of `parent` stop `child` too.
     fn link(&self, parent: u16, child: u16);
@@ -123,8 +127,12 @@ pub(crate) trait Rig {
     fn no_window(&self) -> u64;
 }
 
-pub(crate) fn rigs() -> [Box<dyn Rig>; 2] {
-    [Box::new(rig7::start()), Box::new(rig8::start())]
+pub(crate) fn rigs() -> [Box<dyn Rig>; 3] {
+    [
+        Box::new(rig7::start()),
+        Box::new(rig8::start()),
+        Box::new(rig9::start()),
+    ]
 }
 
 pub(crate) fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
@@ -178,7 +186,13 @@ pub(crate) fn recover(rig: &dyn Rig, pe: u16) {
 pub(crate) fn clear(rig: &dyn Rig) {
     let fir = rig.get(0xc00);
     rig.config(Bdf::new(0, 0, 0), 0x104, Some(u32::MAX));
-    for block in [0xc80, 0xd00, 0xd80, 0xe00] {
+    let more: &[u16] = if rig.name() == "PHB4" {
+        &[0xe80, 0x1900, 0x1c00]
+    } else {
+        &[]
+    };
+    for block in [0xc80, 0xd00, 0xd80, 0xe00].iter().chain(more) {
+        let block = *block;
         rig.set(block, rig.get(block));
         for by in [0x08, 0x40, 0x48] {
             rig.set(block + by, 0);

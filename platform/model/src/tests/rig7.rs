@@ -171,6 +171,9 @@ impl Rig for Rig7 {
     fn m32(&self) -> u64 {
         0xc000_0000
     }
+    fn nobody(&self) -> u16 {
+        127
+    }
     fn kill_all(&self) {
         let config = self.get(0x160);
         self.set(0x160, config & !bit(2));

@@ -135,6 +135,9 @@ impl Rig for Rig8 {
     fn m32(&self) -> u64 {
         0x8000_0000
     }
+    fn nobody(&self) -> u16 {
+        NOBODY
+    }
     fn kill_all(&self) {
         self.set(0x210, bit(0));
     }
