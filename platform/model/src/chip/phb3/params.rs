@@ -27,7 +27,7 @@ static TABLES: [Shape; 13] = [
     Shape::plain(PEEV, 4, 0).kind(Kind::Summary),
 ];
 
-static REGISTERS: [Span; 31] = [
+static REGISTERS: [Span; 39] = [
     Span::one(0x100),
     Span::one(0x110).how(How::ReadOnly),
     Span::one(0x120).how(How::ReadOnly),
@@ -42,9 +42,17 @@ static REGISTERS: [Span; 31] = [
     Span::plain(0x2a0, 0x2a8),
     Span::plain(0x2b0, 0x2c0),
     Span::one(0x2c8).how(How::ReadOnly),
-    Span::plain(0x400, 0x5c8),
+    Span::plain(0x400, 0x408),
+    Span::one(0x410).how(How::OnesClear),
+    Span::plain(0x418, 0x540),
+    Span::one(0x548).how(How::OnesClear),
+    Span::plain(0x550, 0x558),
+    Span::one(0x560).how(How::OnesClear),
+    Span::plain(0x568, 0x5c8),
     Span::plain(0x600, 0x608),
-    Span::plain(0x630, 0x6e8),
+    Span::plain(0x630, 0x678),
+    Span::plain(0x680, 0x6a8).how(How::OnesClear),
+    Span::plain(0x6b0, 0x6e8),
     Span::one(0x800).how(How::ReadOnly),
     Span::plain(0x808, 0x888),
     Span::one(0xc00),

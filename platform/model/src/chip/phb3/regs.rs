@@ -3,7 +3,7 @@
 use super::codec::RESET;
 use super::{Kind, Phb3, Phb3Chip};
 use crate::bits::{bit, field};
-use crate::chip::ioda2;
+use crate::chip::{How, ioda2};
 use crate::engine::State;
 use alloc::format;
 use ioda::{Bdf, Reg8, Reg16, Reg32, Reg64, RegIo, XscomError, XscomIo};
@@ -35,13 +35,7 @@ impl State<Phb3Chip> {
                 let before = core::mem::replace(&mut self.chip.ffi_locked, true);
                 Some(if before { bit(0) } else { 0 })
             }
-            // What they hold is published as little as what it means; the emulator has 0.
-            0x250..=0x268 => {
-                if !is_emulator {
-                    self.complain(|| format!("nobody knows what register {at:#x} holds"));
-                }
-                Some(0)
-            }
+            0x250..=0x268 if is_emulator => Some(0),
             0x600 if is_emulator => Some(0x4411_00fc_3000_0000),
             0x640 => Some(self.train()),
             _ => None,
@@ -64,6 +58,13 @@ impl State<Phb3Chip> {
                 }
                 self.regs.set(at, value);
                 self.tell_below(crate::Change::RootPort);
+            }
+            // The emulator keeps what it is given, where the chip clears.
+            0x400..0x700 if self.chip.kind == Kind::Emulator => {
+                if self.regs.how(at) != Some(How::OnesClear) {
+                    return false;
+                }
+                self.regs.set(at, value);
             }
             _ => return false,
         }
