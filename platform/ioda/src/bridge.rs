@@ -121,7 +121,7 @@ pub trait Ioda {
     /// Puts the requesters `rids` in `pe` (IODA1: PELT-M; IODA2: RTT).
     ///
     /// # Errors
-    /// [`IodaError::Pe`]; [`IodaError::RidRule`]; [`IodaError::RidTaken`] if one of them is in another
+    /// [`IodaError::Pe`] also for the reserved one; [`IodaError::RidRule`]; [`IodaError::RidTaken`] if one of them is in another
     /// endpoint than this or the reserved one. Nothing is changed then.
     fn assign_pe(&mut self, rids: RidSel, pe: PeNumber) -> Result<(), IodaError>;
 
@@ -140,7 +140,7 @@ pub trait Ioda {
     /// Undoes [`Self::link_pe`].
     ///
     /// # Errors
-    /// [`IodaError::Pe`].
+    /// [`IodaError::Pe`], also for an endpoint and itself: its own errors always freeze it.
     fn unlink_pe(&mut self, parent: PeNumber, child: PeNumber) -> Result<(), IodaError>;
 
     /// Gives a segment of the 32-bit window to `pe`.

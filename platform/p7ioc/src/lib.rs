@@ -240,7 +240,6 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
         self.set_peltv(parent, child, |row, bit| row | bit)
     }
 
-    /// [`IodaError::Pe`] also for an endpoint and itself: its own errors always freeze it.
     fn unlink_pe(&mut self, parent: PeNumber, child: PeNumber) -> Result<(), IodaError> {
         if parent == child {
             return Err(IodaError::Pe(child));

@@ -15,6 +15,8 @@ const MSI64: u64 = 9 << 60;
 #[derive(Clone, Debug)]
 pub(crate) struct MsiMap {
     owners: [Option<PeNumber>; MSIS as usize],
+    /// How many were handed out together, at the first of them; 0 elsewhere.
+    counts: [u16; MSIS as usize],
     quotas: [u16; PES as usize],
 }
 
@@ -22,6 +24,7 @@ impl MsiMap {
     pub(crate) const fn new() -> Self {
         Self {
             owners: [None; MSIS as usize],
+            counts: [0; MSIS as usize],
             quotas: [MSIS; PES as usize],
         }
     }
@@ -51,17 +54,21 @@ impl MsiMap {
             .enumerate()
             .find(|(_, block)| block.iter().all(Option::is_none))?;
         block.fill(Some(pe));
-        u16::try_from(index).ok()?.checked_mul(count)
+        let first = u16::try_from(index).ok()?.checked_mul(count)?;
+        *self.counts.get_mut(usize::from(first))? = count;
+        Some(first)
     }
 
-    /// Gives back a block; who had it. `None`, and nothing done, if not all of it is one endpoint's.
+    /// Gives back what [`Self::take`] gave; who had it. `None`, and nothing done, for anything else.
     fn give_back(&mut self, first: u16, count: u16) -> Option<PeNumber> {
+        let handed_out = self.counts.get_mut(usize::from(first))?;
+        if count == 0 || *handed_out != count {
+            return None;
+        }
         let end = usize::from(first.checked_add(count)?);
         let block = self.owners.get_mut(usize::from(first)..end)?;
         let pe = (*block.first()?)?;
-        if block.iter().any(|owner| *owner != Some(pe)) {
-            return None;
-        }
+        *handed_out = 0;
         block.fill(None);
         Some(pe)
     }
@@ -91,12 +98,6 @@ impl<R: RegIo> Phb<R> {
         let first = block.first.0.checked_sub(self.layout.msi_irq);
         let first = first.and_then(|msi| u16::try_from(msi).ok());
         let first = first.ok_or(MsiError::Irq)?;
-        let is_block = block.count.is_power_of_two()
-            && block.count <= BLOCK_MAX
-            && first.is_multiple_of(block.count);
-        if !is_block {
-            return Err(MsiError::Irq);
-        }
         let pe = self
             .msis
             .give_back(first, block.count)
@@ -120,10 +121,13 @@ pub(crate) mod tests {
         assert_eq!(map.take(PeNumber(3), 2), None, "beyond the quota");
         assert_eq!(map.take(PeNumber(3), 1), Some(4));
         assert_eq!(map.take(PeNumber(4), 4), Some(8));
+        assert_eq!(map.give_back(5, 1), None, "never given");
         let rest = core::iter::from_fn(|| map.take(PeNumber(5), 1)).count();
         assert_eq!(rest, 256 - 9);
         assert_eq!(map.give_back(6, 4), None, "two owners");
         assert_eq!(map.give_back(254, 4), None);
+        assert_eq!(map.give_back(8, 2), None, "half of a block");
+        assert_eq!(map.give_back(300, 1), None, "no such interrupt");
         assert_eq!(map.give_back(8, 4), Some(PeNumber(4)));
         assert_eq!(map.give_back(8, 4), None);
     }

@@ -148,6 +148,8 @@ impl<R: RegIo> Phb<R> {
 
     fn begin_complete(&mut self) -> Phase {
         if !self.is_fenced() {
+            // The tables of what is frozen are loaded too, which is a thaw.
+            self.clear_latched();
             self.replay();
         }
         Phase::Calming

@@ -138,6 +138,16 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             Err(IodaError::Pe(pe))
         }
     }
+
+    /// Requesters, DMA and messages are for endpoints that somebody owns.
+    pub(crate) fn check_owned(pe: PeNumber) -> Result<(), IodaError> {
+        Self::check_pe(pe)?;
+        if pe == RESERVED {
+            Err(IodaError::Pe(pe))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 fn caps(layout: &Layout) -> Caps {
@@ -202,7 +212,7 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn assign_pe(&mut self, rids: RidSel, pe: PeNumber) -> Result<(), IodaError> {
-        Self::check_pe(pe)?;
+        Self::check_owned(pe)?;
         if !rids.is_valid() {
             return Err(IodaError::RidRule);
         }
@@ -229,6 +239,9 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn unlink_pe(&mut self, parent: PeNumber, child: PeNumber) -> Result<(), IodaError> {
+        if parent == child {
+            return Err(IodaError::Pe(child));
+        }
         self.set_peltv(parent, child, |row, bit| row & !bit)
     }
 
@@ -319,7 +332,7 @@ impl<R: RegIo + Sync, X: XscomIo> MsiSource for Phb3<R, X> {
         if !count.is_power_of_two() || count > msi::BLOCK_MAX {
             return Err(MsiError::Count);
         }
-        Self::check_pe(pe).map_err(|_| MsiError::Pe(pe))?;
+        Self::check_owned(pe).map_err(|_| MsiError::Pe(pe))?;
         let first = self.msis.take(count).ok_or(MsiError::NoVector)?;
         let block = self.msi_block(first, count);
         for msi in first..first.saturating_add(count) {

@@ -6,6 +6,8 @@ use crate::port::MSIS;
 #[derive(Clone, Debug)]
 pub(crate) struct MsiMap {
     taken: [u32; WORDS],
+    /// Those of them that are the first of what was handed out together.
+    firsts: [u32; WORDS],
 }
 
 /// The most interrupts whose messages differ in the data's low five bits alone.
@@ -17,7 +19,10 @@ impl MsiMap {
     pub(crate) const fn new() -> Self {
         let mut taken = [0; WORDS];
         taken[WORDS - 1] = !0 << (MSIS % BLOCK_MAX);
-        Self { taken }
+        Self {
+            taken,
+            firsts: [0; WORDS],
+        }
     }
 
     /// Takes the lowest free `count` in a row, aligned to `count`, a power of two up to [`BLOCK_MAX`].
@@ -33,6 +38,7 @@ impl MsiMap {
                 .step_by(count.into())
                 .find(|first| *taken & mask(*first, count) == 0)?;
             *taken |= mask(first, count);
+            *self.firsts.get_mut(word)? |= mask(first, 1);
             u16::try_from(word)
                 .ok()?
                 .checked_mul(BLOCK_MAX)?
@@ -40,15 +46,26 @@ impl MsiMap {
         })
     }
 
-    /// Gives back what [`Self::take`] gave; `false`, and nothing done, if any of it is free or an LSI.
+    /// Gives back what [`Self::take`] gave; `None`, and nothing done, for anything else.
     pub(crate) fn give_back(&mut self, first: u16, count: u16) -> Option<()> {
-        first.checked_add(count).filter(|end| *end <= MSIS)?;
-        let bits = mask(first % BLOCK_MAX, count);
-        let taken = self
-            .taken
-            .get_mut(usize::from(first / BLOCK_MAX))
-            .filter(|taken| **taken & bits == bits)?;
+        let end = first.checked_add(count).filter(|end| *end <= MSIS)?;
+        let word = usize::from(first / BLOCK_MAX);
+        let (at, stop) = (
+            first % BLOCK_MAX,
+            end.checked_sub(first - first % BLOCK_MAX)?,
+        );
+        let bits = mask(at, count);
+        let taken = self.taken.get_mut(word)?;
+        let firsts = self.firsts.get_mut(word)?;
+        // It begins there, no other begins in it, and it does not go on behind it.
+        let is_one = count != 0 && *firsts & bits == mask(at, 1);
+        let ends = stop == BLOCK_MAX
+            || stop < BLOCK_MAX && (*taken & mask(stop, 1) == 0 || *firsts & mask(stop, 1) != 0);
+        if !is_one || !ends || *taken & bits != bits {
+            return None;
+        }
         *taken &= !bits;
+        *firsts &= !bits;
         Some(())
     }
 }
@@ -87,6 +104,12 @@ pub(crate) mod tests {
         assert_eq!(map.take(2), Some(2));
         assert_eq!(map.give_back(4, 4), Some(()));
         assert_eq!(map.give_back(4, 4), None);
+        assert_eq!(map.give_back(64, 16), None, "half of a block");
+        assert_eq!(map.give_back(80, 16), None, "the other half");
+        assert_eq!(map.give_back(0, 2), None, "more than a block");
+        assert_eq!(map.give_back(0, 0), None);
+        assert_eq!(map.give_back(1, 1), None, "never given");
+        assert_eq!(map.give_back(64, 64), None);
         assert_eq!(map.give_back(MSIS, 1), None);
         assert_eq!(map.give_back(u16::MAX, 2), None);
         assert_eq!(map.take(4), Some(4));

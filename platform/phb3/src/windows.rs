@@ -147,7 +147,7 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
         levels: u8,
         at: Option<TveIndex>,
     ) -> Result<DmaWindow, IodaError> {
-        Self::check_pe(pe)?;
+        Self::check_owned(pe)?;
         if !matches!(table.page_shift, 12 | 16 | 24 | 28) {
             return Err(IodaError::PageShift(table.page_shift));
         }

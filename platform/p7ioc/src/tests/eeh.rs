@@ -153,7 +153,17 @@ fn a_dead_hub_takes_the_bridge_with_it() {
     bench.good();
 }
 
+fn a_complete_reset_thaws_nobody_while_errors_are_latched() {
+    let mut bench = Bench::started();
+    bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
+    assert!(bench.model.dma_read(LEFT, 0x1234_5000).is_err());
+    bench.reset(ResetKind::Complete);
+    assert_eq!(bench.phb.freeze_state(PE_LEFT), Freeze::empty());
+    bench.good();
+}
+
 cases::cases!(
+    a_complete_reset_thaws_nobody_while_errors_are_latched,
     both_sides_freeze_and_thaw_by_themselves,
     the_detail_tells_who_did_what_and_freezing_again_keeps_it,
     looking_for_a_function_that_is_not_there_stops_nobody,

@@ -338,7 +338,30 @@ fn a_64_bit_window_is_one_endpoints_or_one_segment_each() {
     bench.good();
 }
 
+fn nobodys_endpoint_gets_nothing_and_none_forgets_itself() {
+    let mut bench = Bench::started(Kind::Chip);
+    let nobody = bench.phb.caps().reserved_pe;
+    let refused = Err(IodaError::Pe(nobody));
+    assert_eq!(bench.phb.assign_pe(RidSel::one(LEFT_BDF), nobody), refused);
+    let cells = leak(|| BeU64::new(0), TceTable::MIN_ENTRIES);
+    let table = TceTable::new(cells, 0x20_0000, 12).expect("a good table");
+    assert_eq!(
+        bench.phb.dma_create(nobody, &table, None).map(|_| ()),
+        refused
+    );
+    assert_eq!(
+        ioda::MsiSource::msi_alloc(&mut bench.phb, nobody, 1).map(|_| ()),
+        Err(ioda::MsiError::Pe(nobody))
+    );
+    assert_eq!(
+        bench.phb.unlink_pe(PE_LEFT, PE_LEFT),
+        Err(IodaError::Pe(PE_LEFT))
+    );
+    bench.good();
+}
+
 cases::cases!(
+    nobodys_endpoint_gets_nothing_and_none_forgets_itself,
     each_endpoint_reaches_its_own_pages_alone,
     permissions_and_bounds_of_a_window_are_exact,
     an_unmapped_page_is_out_of_reach_only_after_a_flush,
