@@ -29,7 +29,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// The crates whose tests are cases.
-const CRATES: [&str; 5] = ["ioda", "ioda-model", "p7ioc", "phb3", "pci"];
+const CRATES: [&str; 6] = ["ioda", "ioda-model", "ioda-proof", "p7ioc", "phb3", "pci"];
 
 /// Every test that the host has passes on the machine, and there is no other.
 fn same_as_the_host(context: &Context) -> Outcome {

@@ -28,6 +28,7 @@ use print::println;
 const TABLES: &[&[&[cases::Case]]] = &[
     ioda::CASES,
     ioda_model::CASES,
+    ioda_proof::CASES,
     p7ioc::CASES,
     phb3::CASES,
     pci::CASES,

@@ -6,6 +6,12 @@ use driver_bench::{ACTS, Act, Chip, Window};
 const PES: [u16; 4] = [1, 16, 64, 127];
 
 fn main() {
+    for chip in ioda_proof::Chip::ALL {
+        match property_test(chip) {
+            Ok(rate) => println!("transactions|{chip}|{rate:.0}"),
+            Err(failure) => eprintln!("{failure}"),
+        }
+    }
     for chip in Chip::ALL {
         for rate in driver_bench::rates(chip) {
             println!(
@@ -31,4 +37,16 @@ fn main() {
             }
         }
     }
+}
+
+/// Transactions a second of the random programs, all checks included; one thread.
+fn property_test(chip: ioda_proof::Chip) -> Result<f64, Box<ioda_proof::Failure>> {
+    const PROGRAMS: u64 = 20;
+    const STEPS: u64 = 300;
+    let start = std::time::Instant::now();
+    let mut transactions = 0;
+    for seed in 0..PROGRAMS {
+        transactions += ioda_proof::run_seed(chip, seed, STEPS)?.transactions;
+    }
+    Ok(transactions as f64 / start.elapsed().as_secs_f64())
 }

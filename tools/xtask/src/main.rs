@@ -20,6 +20,7 @@ mod process;
 mod pseries;
 mod run;
 mod setup;
+mod soak;
 mod test;
 #[cfg(test)]
 mod test_elf;
@@ -54,6 +55,7 @@ enum Command {
     Test,
     Fuzz(fuzz::FuzzArguments),
     Bench(bench::BenchArguments),
+    Soak(soak::SoakArguments),
 }
 
 /// What `bundle` is told.
@@ -102,6 +104,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => {
             bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }
+        Command::Soak(arguments) => soak::soak(&workspace, arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
