@@ -68,6 +68,7 @@ cases::table!(
     tests::fabric,
     tests::injection,
     tests::p7ioc,
+    tests::phb3,
     tests::phb4,
     tests::storm,
 );

@@ -6,6 +6,7 @@ pub(crate) mod checks;
 pub(crate) mod fabric;
 pub(crate) mod injection;
 pub(crate) mod p7ioc;
+pub(crate) mod phb3;
 pub(crate) mod phb4;
 mod rig7;
 mod rig8;

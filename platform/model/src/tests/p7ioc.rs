@@ -268,7 +268,87 @@ fn the_fast_path_answers_only_when_the_hub_routes_it() {
     good(&rig, "paths");
 }
 
+/// What real functions below would be told.
+#[derive(Default)]
+struct Told {
+    changes: Vec<crate::Change>,
+    kills: Vec<Option<u64>>,
+    cycles: Vec<Bdf>,
+}
+
+#[derive(Default)]
+struct Real(spin::Mutex<Told>);
+
+impl crate::Below for Real {
+    fn config(&self, bdf: Bdf, _at: u16, _bytes: usize, value: Option<u32>) -> Option<u32> {
+        self.0.lock().cycles.push(bdf);
+        (bdf == LEFT_BDF).then_some(value.map_or(0x1234, |_| 0))
+    }
+    fn changed(&self, what: crate::Change) {
+        self.0.lock().changes.push(what);
+    }
+    fn kill(&self, pair: Option<u64>) {
+        self.0.lock().kills.push(pair);
+    }
+}
+
+fn real_functions_below_are_told_of_all_that_matters() {
+    use crate::Change;
+    let rig = start();
+    let below: &'static Real = Box::leak(Box::default());
+    rig.model.attach(below);
+    let told = || core::mem::take(&mut *below.0.lock());
+    assert_eq!(rig.config(LEFT_BDF, 0, None), 0x1234);
+    assert_eq!(rig.config(RIGHT_BDF, 0, None), u32::MAX);
+    let Told {
+        changes, cycles, ..
+    } = told();
+    assert_eq!(cycles, [LEFT_BDF, RIGHT_BDF]);
+    let stopped = [7, 8].map(|table| Change::Entry(table, PE_RIGHT.into()));
+    assert_eq!(changes, stopped, "nobody answers there");
+    recover(&rig, PE_RIGHT);
+    told();
+    rig.entry(18, 5, [17 << 57, 0]);
+    rig.set(0x210, bit(0) | 0x20_0010);
+    rig.kill_all();
+    let Told { changes, kills, .. } = told();
+    assert_eq!(changes, [Change::Entry(18, 5)]);
+    assert_eq!(kills, [Some(0x20_0010), None]);
+    rig.config(Bdf::new(0, 0, 0), 0x18, Some(0xff_0100));
+    assert_eq!(
+        told().changes,
+        [Change::RootPort],
+        "the root port is the model's"
+    );
+    rig.model.stop(
+        PeNumber(PE_LEFT),
+        Pest {
+            a: 2 << 56 | bit(18) | 0x300 << 16,
+            b: 0x1000,
+        },
+    );
+    let Pest { a, b } = rig.model.pest(PeNumber(PE_LEFT));
+    assert_eq!(
+        (a >> 56 & 7, a & bit(18), a >> 16 & 0xffff),
+        (2, bit(18), 0x300)
+    );
+    assert_eq!(b, bit(0) | 0x1000);
+    assert_ne!(rig.get(0x2c8), 0, "it is latched like any other");
+    let (address, data) = rig.message(PE_LEFT);
+    let checked = rig.model.check_message(LEFT_BDF, address, data);
+    assert_eq!(checked, Err(Refusal::Frozen));
+    recover(&rig, PE_LEFT);
+    let checked = rig.model.check_message(LEFT_BDF, address, data);
+    assert_eq!(checked, Ok(PeNumber(PE_LEFT)));
+    assert_eq!(rig.model.deliveries().len(), 0, "nothing happened");
+    told();
+    rig.model.fence();
+    assert_eq!(told().changes, [Change::Lost]);
+    good(&rig, "below");
+}
+
 cases::cases!(
+    real_functions_below_are_told_of_all_that_matters,
     a_window_and_a_message_go_by_their_copies_of_the_filter,
     filters_compare_what_they_say_and_the_lowest_entry_wins,
     messages_need_a_valid_entry_a_number_and_the_same_endpoint_in_both,

@@ -8,16 +8,17 @@ use crate::{Kind, Phb3};
 use cases::prelude::*;
 use ioda::{Bdf, BeU16, BeU64, Reg32, Reg64, RegIo, XscomIo};
 
-const RTT: u64 = 0x40_0000;
+pub(super) const RTT: u64 = 0x40_0000;
 const PELTV: u64 = 0x44_0000;
 const PEST: u64 = 0x44_4000;
-const IVT: u64 = 0x48_0000;
-const NEST: u32 = 0x0201_2000;
+pub(super) const IVT: u64 = 0x48_0000;
+pub(super) const NEST: u32 = 0x0201_2000;
 const NOBODY: u16 = 255;
 
 pub(crate) struct Rig8 {
     pub(crate) model: &'static Phb3,
     rtt: &'static [BeU16],
+    pub(super) ivt: &'static [BeU64],
     peltv: &'static [BeU64],
     tces: [&'static [BeU64]; 2],
 }
@@ -34,6 +35,7 @@ pub(crate) fn start() -> Rig8 {
     let rig = Rig8 {
         model,
         rtt,
+        ivt,
         peltv,
         tces: [LEFT_TABLE, RIGHT_TABLE]
             .map(|real| tces(|at, piece| model.add_memory(at, piece), real)),
@@ -82,6 +84,13 @@ pub(crate) fn start() -> Rig8 {
     place(&rig);
     super::good(&rig, "start");
     rig
+}
+
+impl Rig8 {
+    /// The entry of the requester table.
+    pub(super) fn owner(&self, rid: Bdf) -> &'static BeU16 {
+        &self.rtt[usize::from(rid.0)]
+    }
 }
 
 fn register(at: u16) -> Reg64 {
