@@ -1,6 +1,7 @@
 //! What a powernv machine is made of, as seen by the firmware that owns it.
 //!
 //! - [`MachineInfo`]: processors, memory, chips and host bridges, out of an untrusted device tree.
+//! - [`IoHub`]: POWER7's I/O hubs, out of the same tree.
 //! - [`Xscom`]: the chips' side-band registers; [`EccbLpc`]: the LPC bus behind them on POWER8.
 //! - [`Uart`], [`Rtc`] and [`IpmiBt`]: the devices on the LPC bus, over any [`IsaIo`].
 //! - [`Icp`]: the interrupt presentation controller of one POWER8 thread.
@@ -24,6 +25,7 @@ mod blob;
 mod chip;
 mod cpu;
 mod error;
+mod hub;
 mod icp;
 mod io;
 mod ipmi;
@@ -39,6 +41,7 @@ pub use blob::{MAX_TREE_BYTES, TREE_HEADER_BYTES, tree_bytes};
 pub use chip::{Chip, IsaDevice, Lpc, Phb};
 pub use cpu::{Core, CpuModel, Thread};
 pub use error::{BlobError, TreeError};
+pub use hub::{IoHub, MAX_HUBS, io_hubs};
 pub use icp::{Icp, Xirr};
 pub use io::{IsaIo, PhysIo, XscomIo};
 pub use ipmi::{ChassisControl, IpmiBt, IpmiError};
