@@ -74,7 +74,11 @@ fn figures(text: &str) -> Result<Vec<Figure>> {
                 .other(alone.nanoseconds, "1 PE"),
         );
     }
-    anyhow::ensure!(!growth.is_empty(), "the program has printed nothing");
+    let is_whole = !growth.is_empty()
+        && ["operations/s", "transactions/s"]
+            .iter()
+            .all(|unit| figures.iter().any(|figure| figure.unit == *unit));
+    anyhow::ensure!(is_whole, "the program has not measured everything");
     Ok(figures)
 }
 
@@ -124,6 +128,8 @@ mod tests {
     #[test]
     fn what_is_no_line_is_refused() {
         assert!(figures("").is_err());
+        let only = figures("growth|P7IOC|x|1|1|1\nrate|P7IOC|y|1|1\n").expect_err("a part");
+        assert_eq!(only.to_string(), "the program has not measured everything");
         let error = figures("rate|x\n").expect_err("too short").to_string();
         assert_eq!(error, "the program's line `rate|x` is unknown");
         assert!(figures("growth|P7IOC|x|1|many|1\n").is_err());
