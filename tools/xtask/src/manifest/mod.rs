@@ -65,16 +65,40 @@ pub(crate) struct PartitionPart {
     pub(crate) devices: Vec<Device>,
 }
 
+/// Whether kernels and initrds are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Images {
+    /// They are, and checked.
+    Checked,
+    /// They need not even be there.
+    Unread,
+}
+
+fn text_of(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "the manifest {} cannot be read. Remedy: name one with --manifest; examples/ has some",
+            file.display()
+        )
+    })
+}
+
 impl Manifest {
     /// Reads and checks the manifest `file`; an error lists all that is wrong.
     pub(crate) fn load(workspace: &Workspace, file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).with_context(|| {
-            format!("the manifest {} cannot be read. Remedy: name one with --manifest; examples/ has some", file.display())
-        })?;
-        Self::parse(workspace, file, &text)
+        Self::parse(workspace, file, &text_of(file)?)
+    }
+
+    /// The same without looking at kernels and initrds: to plan with, not to pack.
+    pub(crate) fn load_plan(workspace: &Workspace, file: &Path) -> Result<Self> {
+        Self::read(workspace, file, &text_of(file)?, Images::Unread)
     }
 
     fn parse(workspace: &Workspace, file: &Path, text: &str) -> Result<Self> {
+        Self::read(workspace, file, text, Images::Checked)
+    }
+
+    fn read(workspace: &Workspace, file: &Path, text: &str, images: Images) -> Result<Self> {
         let mut report = report::Report::new(workspace.show(file), text);
         let folder = file.parent().unwrap_or(Path::new("."));
         let manifest = reader::read(
@@ -83,6 +107,7 @@ impl Manifest {
                 folder,
                 target: workspace.target(),
             },
+            images,
         );
         report.finish()?;
         manifest.context("the manifest has no content")

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::report::Report;
 use super::section::{Field, Places, SIZE_REMEDY, Section};
-use super::{MachineDevice, MachinePart, Manifest, PartitionPart, check, kernel};
+use super::{Images, MachineDevice, MachinePart, Manifest, PartitionPart, check, kernel};
 
 /// A device's DMA window where the manifest gives none.
 const DEFAULT_DMA_WINDOW_BYTES: u64 = 1 << 30;
@@ -38,7 +38,11 @@ pub(crate) struct MachineFields {
 }
 
 /// Reads a whole manifest; `None`, or something incomplete, goes with complaints in `report`.
-pub(crate) fn read(report: &mut Report<'_>, places: &Places<'_>) -> Option<Manifest> {
+pub(super) fn read(
+    report: &mut Report<'_>,
+    places: &Places<'_>,
+    images: Images,
+) -> Option<Manifest> {
     let document = match DeTable::parse(report.text) {
         Ok(document) => document,
         Err(error) => {
@@ -79,9 +83,11 @@ pub(crate) fn read(report: &mut Report<'_>, places: &Places<'_>) -> Option<Manif
         .collect();
     top.finish(report);
     check::together(report, machine.as_ref(), &partitions);
-    let partitions = partitions
-        .into_iter()
-        .filter_map(|fields| kernel::check_images(report, places, fields));
+    let partitions = partitions.into_iter().filter_map(|fields| match images {
+        Images::Checked => kernel::check_images(report, places, fields),
+        // How it is loaded is not known then, and nobody asks.
+        Images::Unread => Some(fields.into_part(Load::Elf)),
+    });
     Some(Manifest {
         partitions: partitions.collect(),
         machine: machine.map(MachineFields::into_part),
