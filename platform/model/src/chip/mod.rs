@@ -11,6 +11,7 @@ mod ioda2;
 use crate::Refusal;
 use crate::engine::State;
 use crate::engine::tables::Shape;
+use crate::fabric::Address;
 use ioda::Rid;
 
 /// A run of registers that a chip has, and how they take stores.
@@ -190,7 +191,7 @@ pub(crate) enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) pe: u16,
-    pub(crate) pci: u64,
+    pub(crate) pci: Address,
 }
 
 /// A chip: what it codes in its own way.
@@ -259,9 +260,4 @@ pub(crate) trait Chip: Sized + Send {
     fn holds_perst(state: &State<Self>) -> bool;
     /// The secondary bus of the root port is reset.
     fn bus_reset(_state: &mut State<Self>) {}
-
-    /// Whether `real` is in the window of I/O.
-    fn is_io(_state: &State<Self>, _real: u64) -> bool {
-        false
-    }
 }

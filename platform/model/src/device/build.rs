@@ -1,7 +1,7 @@
 //! What functions are made of: the builders of [`Device`].
 
 use super::space::Space;
-use super::{Device, ModelBar};
+use super::{BarKind, Device, ModelBar};
 use alloc::collections::BTreeMap;
 
 impl Device {
@@ -68,10 +68,13 @@ impl Device {
             (0x24, 4, 0xfff0_fff0),
             (0x28, 4, u32::MAX),
             (0x2c, 4, u32::MAX),
+            (0x30, 4, u32::MAX),
             (0x3e, 2, 0x0fff),
         ] {
             this.space.allow(at, bytes, mask);
         }
+        // Closed; I/O addresses have 32 bits.
+        this.space.set(0x1c, 2, 0x01f1);
         this.space.set(0x20, 4, 0x0000_fff0);
         this.space.set(0x24, 4, 0x0001_fff1);
         this.space.clears(0x1f, 1, 0xf9);
@@ -99,7 +102,7 @@ impl Device {
         if let Some(bar) = self.bars.get_mut(index) {
             *bar = Some(ModelBar {
                 bytes,
-                is_wide: false,
+                kind: BarKind::Narrow,
             });
             let mask = (bytes as u32).wrapping_neg() & !0xf;
             self.space.allow(bar_at(index), 4, mask);
@@ -113,13 +116,28 @@ impl Device {
         if let Some(bar) = self.bars.get_mut(index) {
             *bar = Some(ModelBar {
                 bytes,
-                is_wide: true,
+                kind: BarKind::Wide,
             });
             let mask = bytes.wrapping_neg() & !0xf;
             let at = bar_at(index);
             self.space.allow(at, 4, mask as u32);
             self.space.allow(at.wrapping_add(4), 4, (mask >> 32) as u32);
             self.space.set(at, 4, 0xc);
+        }
+        self
+    }
+
+    /// Has an I/O BAR of `bytes`, a power of two from 4 to 256.
+    #[must_use]
+    pub fn with_io_bar(mut self, index: usize, bytes: u64) -> Self {
+        if let Some(bar) = self.bars.get_mut(index) {
+            *bar = Some(ModelBar {
+                bytes,
+                kind: BarKind::Io,
+            });
+            let mask = (bytes as u32).wrapping_neg() & !0x3;
+            self.space.allow(bar_at(index), 4, mask);
+            self.space.set(bar_at(index), 4, 0x1);
         }
         self
     }

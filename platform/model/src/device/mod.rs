@@ -6,7 +6,7 @@ mod sriov;
 
 pub use sriov::Sriov;
 
-use crate::fabric::RootError;
+use crate::fabric::{Address, RootError};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use space::Space;
@@ -14,7 +14,8 @@ use sriov::Virtuals;
 
 /// Words behind the BARs that a function keeps.
 const REGISTERS: usize = 1024;
-/// Command: decodes memory, masters the bus.
+/// Command: decodes I/O, decodes memory, masters the bus.
+const IO: u32 = 1;
 const MEMORY: u32 = 2;
 const MASTER: u32 = 4;
 
@@ -45,7 +46,14 @@ pub struct Device {
 #[derive(Clone, Copy)]
 struct ModelBar {
     bytes: u64,
-    is_wide: bool,
+    kind: BarKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BarKind {
+    Narrow,
+    Wide,
+    Io,
 }
 
 impl Device {
@@ -93,24 +101,36 @@ impl Device {
         self.resets = self.resets.wrapping_add(1);
     }
 
+    /// Whether it decodes addresses of this space.
+    fn decodes(&self, pci: Address) -> bool {
+        let space = match pci {
+            Address::Memory(_) => MEMORY,
+            Address::Io(_) => IO,
+        };
+        self.get(0x04, 2) & space != 0 && !self.is_asleep()
+    }
+
     /// The BAR and the offset in it that answer at PCI address `pci`.
-    pub(crate) fn claims(&self, pci: u64) -> Option<(usize, u64)> {
-        if self.get(0x04, 2) & MEMORY == 0 || self.is_asleep() {
+    pub(crate) fn claims(&self, pci: Address) -> Option<(usize, u64)> {
+        if !self.decodes(pci) {
             return None;
         }
         let mut registers = (0x10..).step_by(4);
         self.bars.iter().enumerate().find_map(|(index, bar)| {
             let at: usize = registers.next()?;
             let bar = (*bar)?;
-            let offset = pci.checked_sub(self.base(at, bar.is_wide))?;
-            (offset < bar.bytes).then_some((index, offset))
+            let is_io = bar.kind == BarKind::Io;
+            let offset = pci.get().checked_sub(self.base(at, bar.kind))?;
+            let is_its_own = is_io == matches!(pci, Address::Io(_));
+            (is_its_own && offset < bar.bytes).then_some((index, offset))
         })
     }
 
     /// What the BAR register at `at` holds.
-    fn base(&self, at: usize, is_wide: bool) -> u64 {
-        let low = u64::from(self.get(at, 4) & !0xf);
-        let high = if is_wide {
+    fn base(&self, at: usize, kind: BarKind) -> u64 {
+        let flags = if kind == BarKind::Io { 0x3 } else { 0xf };
+        let low = u64::from(self.get(at, 4) & !flags);
+        let high = if kind == BarKind::Wide {
             u64::from(self.get(at.wrapping_add(4), 4))
         } else {
             0
@@ -198,10 +218,20 @@ impl Device {
     }
 
     /// Whether the bridge forwards `pci` downward. With `open`, a closed window forwards everything.
-    pub(crate) fn forwards(&self, pci: u64, open: bool) -> bool {
-        if self.get(0x04, 2) & MEMORY == 0 {
+    pub(crate) fn forwards(&self, pci: Address, open: bool) -> bool {
+        if !self.decodes(pci) {
             return false;
         }
+        let pci = match pci {
+            Address::Memory(pci) => pci,
+            Address::Io(pci) => {
+                // 4 KiB at a time; the upper half of 32 bits is elsewhere.
+                let upper = |at| u64::from(self.get(at, 2)) << 16;
+                let base = u64::from(self.get(0x1c, 1) & 0xf0) << 8 | upper(0x30);
+                let limit = u64::from(self.get(0x1d, 1) & 0xf0) << 8 | 0xfff | upper(0x32);
+                return open && base > limit || (base..=limit).contains(&pci);
+            }
+        };
         let range = |at: usize| {
             let base = u64::from(self.get(at, 2) & 0xfff0) << 16;
             let limit = u64::from(self.get(at.wrapping_add(2), 2) & 0xfff0) << 16 | 0xf_ffff;

@@ -1,6 +1,7 @@
 //! Virtual functions: [`Sriov`].
 
-use super::Device;
+use super::{BarKind, Device};
+use crate::fabric::Address;
 
 const CAPABILITY: u16 = 0x10;
 /// In the capability.
@@ -116,8 +117,11 @@ impl Device {
     }
 
     /// The virtual function, its BAR and the offset there that answer at PCI address `pci`.
-    pub(crate) fn claims_for_vf(&self, pci: u64) -> Option<(u16, usize, u64)> {
+    pub(crate) fn claims_for_vf(&self, pci: Address) -> Option<(u16, usize, u64)> {
         let of = self.virtuals.as_ref()?;
+        let Address::Memory(pci) = pci else {
+            return None;
+        };
         let both = ENABLE | DECODE;
         if self.virtuals_word(CONTROL, 2) & both != both {
             return None;
@@ -126,7 +130,7 @@ impl Device {
         bars.find_map(|(index, bar)| {
             let at = of.at.wrapping_add(BARS).wrapping_add(index.wrapping_mul(4));
             let shift = self.vf_bar_shift(bar?);
-            let offset = pci.checked_sub(self.base(at, true))?;
+            let offset = pci.checked_sub(self.base(at, BarKind::Wide))?;
             let number = u16::try_from(offset >> shift).ok()?;
             let rest = offset & !(u64::MAX << shift);
             (self.has_vf(number) && rest < bar?).then_some((number, index, rest))

@@ -7,6 +7,7 @@ use super::{Error, Operation, State};
 use crate::Refusal;
 use crate::chip::{Chip, Place};
 use crate::engine::requests::ABORT;
+use crate::fabric::Address;
 use alloc::format;
 use ioda::Rid;
 
@@ -29,10 +30,9 @@ impl<C: Chip> State<C> {
             return Err(Refusal::Frozen);
         }
         let is_read = value.is_none();
-        let target = if C::is_io(self, real) {
-            Target::Io(real)
-        } else {
-            Target::Mmio(real)
+        let target = match pci {
+            Address::Memory(_) => Target::Mmio(real),
+            Address::Io(_) => Target::Io(real),
         };
         let (detail, why) = if self.injected(target, is_read) {
             (ABORT, Refusal::Injected)
@@ -61,7 +61,7 @@ impl<C: Chip> State<C> {
                 detail,
                 rid: Rid(0),
                 data: 0,
-                address: pci,
+                address: pci.get(),
             },
         );
         Err(why)

@@ -1,6 +1,6 @@
 //! How a request comes up through the buses: under which id, and whether at all.
 
-use super::{DEPTH, Fabric};
+use super::{Address, DEPTH, Fabric};
 use crate::{Act, Posing, Refusal};
 use ioda::Rid;
 
@@ -63,7 +63,9 @@ impl Fabric {
 
     /// Whether a function beside `own`, or below one beside it, claims the address.
     fn has_peer(&self, own: usize, parent: usize, address: Option<u64>) -> bool {
-        let Some(address) = address else { return false };
+        let Some(address) = address.map(Address::Memory) else {
+            return false;
+        };
         self.below(parent)
             .filter(|peer| *peer != own)
             .any(|peer| self.claim_from(peer, address, DEPTH).is_some())

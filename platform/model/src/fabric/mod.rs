@@ -13,6 +13,22 @@ const DEPTH: usize = 257;
 /// Bridge control: the bus below is held in reset.
 const BUS_RESET: u32 = 0x40;
 
+/// An address, and in which of the two spaces of PCI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Memory(u64),
+    Io(u64),
+}
+
+impl Address {
+    /// The address, whichever space it is in.
+    pub(crate) const fn get(self) -> u64 {
+        match self {
+            Self::Memory(address) | Self::Io(address) => address,
+        }
+    }
+}
+
 /// What an accepted config write did besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -203,11 +219,11 @@ impl Fabric {
     }
 
     /// Who claims `pci`: function, BAR, offset.
-    pub(crate) fn claim(&self, pci: u64) -> Option<(usize, usize, u64)> {
+    pub(crate) fn claim(&self, pci: Address) -> Option<(usize, usize, u64)> {
         self.claim_from(0, pci, DEPTH)
     }
 
-    fn claim_from(&self, index: usize, pci: u64, depth: usize) -> Option<(usize, usize, u64)> {
+    fn claim_from(&self, index: usize, pci: Address, depth: usize) -> Option<(usize, usize, u64)> {
         let depth = depth.checked_sub(1)?;
         let node = self.nodes.get(index)?;
         if node.physical.is_some() {
@@ -306,12 +322,12 @@ impl Fabric {
         })
     }
 
-    pub(crate) fn mmio_read(&mut self, pci: u64) -> Option<u32> {
+    pub(crate) fn mmio_read(&mut self, pci: Address) -> Option<u32> {
         let (index, bar, offset) = self.claim(pci)?;
         Some(self.nodes.get(index)?.device.load(bar, offset))
     }
 
-    pub(crate) fn mmio_write(&mut self, pci: u64, value: u32) -> Option<()> {
+    pub(crate) fn mmio_write(&mut self, pci: Address, value: u32) -> Option<()> {
         let (index, bar, offset) = self.claim(pci)?;
         self.nodes.get_mut(index)?.device.store(bar, offset, value);
         Some(())

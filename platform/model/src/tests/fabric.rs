@@ -1,6 +1,7 @@
 //! The buses below: whose id a request has when it comes up, and what virtual functions are.
 
 use super::*;
+use crate::fabric::Address;
 use crate::{Act, Posing, Sriov, Way};
 
 const READ: Act = Act::Read(0x1000);
@@ -181,7 +182,7 @@ fn a_virtual_function_s_bar_takes_a_page_at_least() {
         device.write(CAP + 0x2c, 4, 0x9800_0000);
         device.write(CAP + 0x08, 2, 0x9);
         let vf = |number| fabric.vf(physical, number).expect("there");
-        let claim = |pci| fabric.claim(pci);
+        let claim = |pci| fabric.claim(Address::Memory(pci));
         assert_eq!(claim(0x9800_0000 + 2 * bytes + 4), Some((vf(2), 2, 4)));
         assert_eq!(claim(0x9800_0000 + 3 * bytes), None, "there are three");
         assert_eq!(

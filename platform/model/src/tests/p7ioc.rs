@@ -111,6 +111,46 @@ fn io_segments_are_of_64_kib_and_m64_has_16_by_8() {
     }
 }
 
+fn io_and_memory_are_spaces_of_their_own() {
+    let rig = start();
+    let io = crate::P7ioc::BAR1 + (1 << 24);
+    rig.model.with_fabric(|fabric| {
+        let device = fabric.device(RIGHT).clone().with_io_bar(1, 64);
+        *fabric.device_mut(RIGHT) = device;
+    });
+    // Segment 3 of either window is the right endpoint's; the same address in memory is nobody's.
+    for bdf in [Bdf::new(0, 0, 0), Bdf::new(1, 0, 0), Bdf::new(2, 1, 0)] {
+        rig.config(bdf, 0x1c, Some(0xe0_31));
+        rig.config(bdf, 0x30, Some(0x0003_0003));
+        rig.config(bdf, 0x04, Some(0x7));
+    }
+    rig.config(RIGHT_BDF, 0x14, Some(0x3_4000));
+    assert_eq!(
+        Model::load(rig.model, io + 0x3_4000),
+        Err(Refusal::Unclaimed)
+    );
+    recover(&rig, PE_RIGHT);
+    rig.config(RIGHT_BDF, 0x04, Some(0x7));
+    rig.model.store(io + 0x3_403c, 5).expect("it decodes");
+    assert_eq!(Model::load(rig.model, io + 0x3_403c), Ok(5));
+    assert_eq!(
+        Model::load(rig.model, io + 0x3_4040),
+        Err(Refusal::Unclaimed)
+    );
+    recover(&rig, PE_RIGHT);
+    // Injection goes by 64 KiB there.
+    rig.set(0x2b8, io + 0x3_0000);
+    rig.set(0x2c0, 0xffff_ffff << 16);
+    rig.set(0x2b0, bit(1) | bit(2) | bit(4));
+    assert_eq!(
+        Model::load(rig.model, io + 0x3_403c),
+        Err(Refusal::Injected)
+    );
+    recover(&rig, PE_RIGHT);
+    assert_eq!(Model::load(rig.model, rig.segment(RIGHT_SEGMENT)), Ok(0));
+    good(&rig, "I/O");
+}
+
 fn kills_are_posted_by_pairs_and_more_than_fit_still_arrive() {
     let rig = start();
     let [left, _] = rig.tces();
@@ -353,6 +393,7 @@ cases::cases!(
     filters_compare_what_they_say_and_the_lowest_entry_wins,
     messages_need_a_valid_entry_a_number_and_the_same_endpoint_in_both,
     io_segments_are_of_64_kib_and_m64_has_16_by_8,
+    io_and_memory_are_spaces_of_their_own,
     kills_are_posted_by_pairs_and_more_than_fit_still_arrive,
     error_registers_of_the_hub_have_their_aliases,
     gem_tells_of_units_whose_errors_are_not_masked,

@@ -7,6 +7,7 @@ use crate::bits::{bit, field};
 use crate::chip::{Aim, Chip, Choice, Params, Place, Refused, Tve};
 use crate::engine::State;
 use crate::engine::tables::{LXIVT, PESTB, TVT};
+use crate::fabric::Address;
 use alloc::format;
 use ioda::Rid;
 
@@ -165,8 +166,12 @@ impl State<P7iocChip> {
         }
     }
 
-    /// A window of equal segments: its base register, its table, its enable.
-    fn equal_segments(&self, real: u64, base: u16, table: u8, enable: u64) -> Option<Place> {
+    /// A window of equal segments: its base register, its table, its enable, its space of addresses.
+    fn equal_segments(
+        &self,
+        real: u64,
+        (base, table, enable, space): (u16, u8, u64, fn(u64) -> Address),
+    ) -> Option<Place> {
         let bytes = self.reg(base.wrapping_add(8)).wrapping_neg();
         let offset = real.checked_sub(self.reg(base))?;
         if self.reg(CONFIG) & enable == 0 || offset >= bytes {
@@ -175,7 +180,7 @@ impl State<P7iocChip> {
         let segment = offset.checked_div(bytes / 128)?;
         Some(Place {
             pe: field(self.tables.word(table, segment as u16), 0, 6) as u16,
-            pci: self.reg(base.wrapping_add(16)).wrapping_add(offset),
+            pci: space(self.reg(base.wrapping_add(16)).wrapping_add(offset)),
         })
     }
 }
@@ -292,15 +297,13 @@ impl Chip for P7iocChip {
             let segment = offset.checked_div(bytes / 8)? as u16;
             let at = window.wrapping_mul(8).wrapping_add(segment);
             let pe = field(state.tables.word(M64DT, at), 0, 6) as u16;
-            Some(Place { pe, pci: real })
+            Some(Place {
+                pe,
+                pci: Address::Memory(real),
+            })
         });
-        m64.or_else(|| state.equal_segments(real, M32_BASE, M32DT, M32))
-            .or_else(|| state.equal_segments(real, IO_BASE, IODT, IO))
-    }
-
-    fn is_io(state: &State<Self>, real: u64) -> bool {
-        state.equal_segments(real, IO_BASE, IODT, IO).is_some()
-            && state.equal_segments(real, M32_BASE, M32DT, M32).is_none()
+        m64.or_else(|| state.equal_segments(real, (M32_BASE, M32DT, M32, Address::Memory)))
+            .or_else(|| state.equal_segments(real, (IO_BASE, IODT, IO, Address::Io)))
     }
 
     fn kill(state: &mut State<Self>, value: u64) {

@@ -9,6 +9,7 @@ use crate::chip::{Aim, Chip, Choice, Params, Place, Refused, Tve};
 use crate::engine::State;
 use crate::engine::cache::RidCache;
 use crate::engine::tables::TVT;
+use crate::fabric::Address;
 use alloc::format;
 use ioda::Rid;
 
@@ -119,7 +120,7 @@ impl Chip for Phb3Chip {
             };
             Some(Place {
                 pe: pe as u16,
-                pci: real,
+                pci: Address::Memory(real),
             })
         });
         m64.or_else(|| {
@@ -131,7 +132,7 @@ impl Chip for Phb3Chip {
             let pe = field(state.tables.word(M32DT, segment as u16), 8, 15) as u16;
             (state.reg(CONFIG) & M32 != 0).then(|| Place {
                 pe,
-                pci: state.reg(M32_START).wrapping_add(offset),
+                pci: Address::Memory(state.reg(M32_START).wrapping_add(offset)),
             })
         })
     }

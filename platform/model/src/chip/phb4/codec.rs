@@ -9,6 +9,7 @@ use crate::chip::{Aim, Chip, Choice, Params, Place, Refused, Status, Tve};
 use crate::engine::State;
 use crate::engine::cache::RidCache;
 use crate::engine::tables::TVT;
+use crate::fabric::Address;
 use alloc::format;
 use ioda::Rid;
 
@@ -70,7 +71,10 @@ impl<const PES: u16> State<Phb4Chip<PES>> {
         } else {
             real
         };
-        Some(Place { pe: pe as u16, pci })
+        Some(Place {
+            pe: pe as u16,
+            pci: Address::Memory(pci),
+        })
     }
 
     /// Whether MMIO BAR 0 or 1 is open and has `real`; their registers are `bar` and the next.
