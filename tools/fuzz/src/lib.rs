@@ -4,6 +4,7 @@
 //!   harness ([`plain`]), and over the committed corpus in this crate's test.
 //! - [`hcalls`] and [`rtas`]: programs of calls against a partition on a machine of fakes ([`mod@bench`]), which keeps a
 //!   copy of all that the calls may change and compares.
+//! - [`config_space`]: programs of accesses to a function of the model of a bridge, through the partition's filter.
 //! - [`bundles`], [`machine_tree`], [`guest_tree`], [`kernel`]: the formats.
 //! - [`seeds`]: makes the corpus.
 //!
@@ -12,6 +13,7 @@
 
 pub mod bench;
 pub mod bundles;
+pub mod config_space;
 pub mod guest_tree;
 pub mod hcalls;
 pub mod kernel;
@@ -46,6 +48,12 @@ pub static TARGETS: &[Target] = &[
         about: "programs of RTAS calls, argument blocks included",
         run: rtas::target,
         seeds: seeds::rtas,
+    },
+    Target {
+        name: "config_space",
+        about: "a partition's accesses to the configuration space of its function",
+        run: config_space::target,
+        seeds: seeds::config_space,
     },
     Target {
         name: "bundle",

@@ -4,7 +4,7 @@ use crate::hcalls::argument::{Argument, Argument::*, LARGE, SMALL};
 use crate::hcalls::{self, Step};
 use crate::machine_tree::{self, TREES};
 use crate::rtas::{self, Cell};
-use crate::{bundles, kernel};
+use crate::{bundles, config_space, kernel};
 use bundle::build::{Load, PartitionSpec, pack};
 use bundle::{Console, Device};
 use lpar::hcall::HCALLS;
@@ -352,6 +352,63 @@ pub fn rtas() -> Seeds {
         .iter()
         .map(|(name, steps)| ((*name).to_owned(), rtas::encode(0, steps)))
         .collect()
+}
+
+/// Programs of accesses as a kernel's PCI code makes them.
+#[must_use]
+pub fn config_space() -> Seeds {
+    use config_space::Step::{self, Call, Read, Write};
+    let sizing: Vec<Step> = (0x10..0x34)
+        .step_by(4)
+        .flat_map(|at| {
+            [
+                Write(at, 4, u32::MAX),
+                Read(at, 4),
+                Write(at, 4, 0x8000_0000),
+                Read(at, 4),
+            ]
+        })
+        .collect();
+    let messages = [
+        Call(0),
+        Read(0x48, 4),
+        Write(0x4a, 2, 0x71),
+        Write(0x4c, 4, 0xdead_beec),
+        Write(0x54, 2, 0x1234),
+        Call(3),
+        Write(0x62, 2, 0xc000),
+        Call(1),
+        Call(4),
+    ];
+    let resets = [
+        Call(0),
+        Write(0x44, 2, 3),
+        Write(0x44, 2, 0),
+        Read(0x10, 4),
+        Write(0x7c, 2, 0x8000),
+        Read(0x04, 2),
+        Call(5),
+        Call(6),
+        Write(0x04, 2, 0xffff),
+    ];
+    let all: Vec<Step> = (0..0x100)
+        .step_by(4)
+        .map(|at| Write(at, 4, u32::MAX))
+        .collect();
+    let extended: Vec<Step> = (0x100..0x200)
+        .step_by(4)
+        .map(|at| Write(at, 4, u32::MAX))
+        .collect();
+    [
+        ("sizing", &sizing[..]),
+        ("messages", &messages),
+        ("resets", &resets),
+        ("all", &all),
+        ("extended", &extended),
+    ]
+    .into_iter()
+    .map(|(name, steps)| (name.to_owned(), config_space::encode(0, steps)))
+    .collect()
 }
 
 /// Bundles, and descriptions of bundles.

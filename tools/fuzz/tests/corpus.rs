@@ -67,6 +67,11 @@ fn programs_of_rtas_calls_keep_their_contracts() {
 }
 
 #[test]
+fn accesses_to_configuration_space_move_nothing() {
+    run("config_space", RUNS / 4);
+}
+
+#[test]
 fn bundles_that_are_accepted_are_in_range_and_canonical_when_packed() {
     run("bundle", RUNS);
 }
