@@ -394,6 +394,84 @@ fn what_nobody_knows_and_what_is_not_there_is_complained_of() {
     }
 }
 
+fn the_first_thing_noted_of_an_endpoint_stays() {
+    for rig in rigs() {
+        let rig = &*rig;
+        let refused = rig.model().act(LEFT, Act::Read(rig.bus(PE_LEFT)));
+        assert!(refused.result.is_err());
+        let noted = rig.model().pest(PE_LEFT);
+        // What it tells of still comes in, and is no reason to forget why it was stopped.
+        let told = rig.model().act(LEFT, Act::Error(Severity::Fatal));
+        assert_eq!(told.result, Ok(Reached::Noted));
+        assert_eq!(rig.model().pest(PE_LEFT), noted, "{}", rig.name());
+        // One side let go, the next error is noted there and not on the other.
+        clear(rig);
+        rig.entry(7, PE_LEFT.into(), [0; 2]);
+        rig.model().act(LEFT, Act::Error(Severity::Fatal));
+        let now = rig.model().pest(PE_LEFT);
+        assert_eq!(now.a >> 56 & 7, 7, "{}", rig.name());
+        assert_eq!(now.b, noted.b, "{}", rig.name());
+        good(rig, "noted");
+    }
+}
+
+fn an_error_raises_the_bridge_s_interrupt_unless_it_is_masked() {
+    for rig in rigs() {
+        let rig = &*rig;
+        // Wire 7: to somebody, where the chip routes wires by a table.
+        if rig.name() != "PHB4" {
+            rig.entry(2, 7, [9 << 42 | 5 << 32, 0]);
+        }
+        for (enabled, mask, told) in [(u64::MAX, 0, 1), (0, 0, 0), (u64::MAX, u64::MAX, 0)] {
+            for block in inbound_blocks(rig) {
+                rig.set(block + 0x20, enabled);
+            }
+            rig.set(0xc18, mask);
+            assert!(
+                rig.model()
+                    .act(LEFT, Act::Read(rig.bus(PE_LEFT)))
+                    .result
+                    .is_err()
+            );
+            assert_eq!(rig.model().deliveries(), told, "{}", rig.name());
+            recover(rig, PE_LEFT);
+            if rig.name() == "PHB4" {
+                // The source's end.
+                rig.end_of_errors();
+            }
+        }
+        good(rig, "told");
+    }
+}
+
+fn after_a_malformed_packet_nothing_goes_on() {
+    for rig in rigs() {
+        let rig = &*rig;
+        rig.model().act(LEFT, Act::Malformed);
+        assert_ne!(rig.config(Bdf::new(0, 0, 0), 0x104, None) & 1 << 18, 0);
+        assert_ne!(rig.get(0xc00) & bit(60), 0);
+        rig.entry(7, PE_LEFT.into(), [0; 2]);
+        let said = rig.model().complaints();
+        let is_said = said.iter().any(|what| what.contains("malformed"));
+        assert!(is_said, "{}: {said:?}", rig.name());
+    }
+}
+
+fn a_window_that_is_switched_off_leads_nowhere() {
+    for rig in rigs() {
+        let rig = &*rig;
+        let real = rig.segment(LEFT_SEGMENT);
+        if rig.name() == "PHB4" {
+            rig.entry(16, 0, [0; 2]);
+        } else {
+            rig.set(0x160, rig.get(0x160) & !bit(16));
+        }
+        assert_eq!(rig.model().segment_pe(real), None, "{}", rig.name());
+        assert_eq!(rig.model().load(real), Err(Refusal::NoWindow));
+        assert_eq!(rig.model().complaints().len(), 1);
+    }
+}
+
 fn a_config_cycle_to_what_bus_0_has_not_fences() {
     for rig in rigs() {
         let rig = &*rig;
@@ -426,6 +504,10 @@ cases::cases!(
     translations_are_kept_until_they_are_killed,
     a_fenced_bridge_refuses_everything,
     what_nobody_knows_and_what_is_not_there_is_complained_of,
+    the_first_thing_noted_of_an_endpoint_stays,
+    an_error_raises_the_bridge_s_interrupt_unless_it_is_masked,
+    after_a_malformed_packet_nothing_goes_on,
+    a_window_that_is_switched_off_leads_nowhere,
     a_config_cycle_to_what_bus_0_has_not_fences,
     a_window_whose_table_is_nowhere_is_refused,
 );

@@ -198,6 +198,44 @@ fn a_virtual_function_s_bar_takes_a_page_at_least() {
     assert_eq!(device.get(CAP + 0x20, 4), 1, "it has no such pages");
 }
 
+fn a_function_forgets_everything_in_a_reset_of_its_own() {
+    let device = |flags| {
+        let plain = Device::endpoint(1, 2, 0).with_power();
+        plain.with_express(0, flags).with_bar32(0, 4096)
+    };
+    // Power management is at 0x40, PCI Express at 0x48.
+    for (flags, bytes, value, is_reset) in [
+        (1 << 28, 2, 0x8000, true),
+        (1 << 28, 4, 0x8000, true),
+        (1 << 28, 2, 0x4000, false),
+        (0, 2, 0x8000, false),
+    ] {
+        let mut function = device(flags);
+        function.write(0x10, 4, 0x9000_0000);
+        function.write(0x50, bytes, value);
+        assert_eq!(
+            function.get(0x10, 4) == 0,
+            is_reset,
+            "{flags:#x} {value:#x}"
+        );
+        assert_eq!(function.resets, u32::from(is_reset));
+    }
+    let mut function = device(0);
+    function.write(0x10, 4, 0x9000_0000);
+    function.write(0x04, 2, 2);
+    let claims = |function: &Device| function.claims(Address::Memory(0x9000_0004));
+    assert_eq!(claims(&function), Some((0, 4)));
+    function.write(0x44, 2, 3);
+    assert_eq!(claims(&function), None, "asleep");
+    assert_eq!(function.get(0x10, 4), 0x9000_0000);
+    function.write(0x44, 2, 0);
+    assert_eq!(
+        (function.get(0x10, 4), function.resets),
+        (0, 1),
+        "on its way out"
+    );
+}
+
 fn what_a_device_writes_behind_its_bars_stays_its_own() {
     let rig = rig8::start();
     let [left, right] = [LEFT_SEGMENT, RIGHT_SEGMENT].map(|n| rig.segment(n));
@@ -245,6 +283,7 @@ cases::cases!(
     a_device_behind_a_conventional_bridge_can_only_be_the_bridge,
     virtual_functions_are_there_when_they_are_enabled,
     a_virtual_function_s_bar_takes_a_page_at_least,
+    a_function_forgets_everything_in_a_reset_of_its_own,
     what_a_device_writes_behind_its_bars_stays_its_own,
     a_forger_is_judged_as_whom_it_poses,
 );

@@ -122,6 +122,8 @@ pub(crate) trait Rig {
     fn kill_all(&self);
     /// Makes an error of `parent` stop `child` too.
     fn link(&self, parent: u16, child: u16);
+    /// Ends the interrupt of errors, where that is the bridge's to know.
+    fn end_of_errors(&self) {}
     /// Loads four bytes.
     fn four(&self, at: u16);
     /// PESTA of a DMA outside all windows.

@@ -151,6 +151,77 @@ fn io_and_memory_are_spaces_of_their_own() {
     good(&rig, "I/O");
 }
 
+fn entries_whose_meaning_is_not_known_are_complained_of() {
+    let rig = start();
+    let open = |shift: u64, page: u64| [0x200 << 16 | shift << 8, page << 40];
+    for (table, index, entry) in [
+        (9, 12, open(1, 1)),
+        (9, 16, open(1, 1)),
+        (9, 3, open(3, 1)),
+        (9, 3, open(1, 5)),
+        (9, 3, [0x200 << 16 | 1 << 13 | 1 << 8, 1 << 40]),
+        (5, 3, [bit(0) | 1 << 40, 0]),
+        (4, 3, [0xff << 32 | 1 << 4, 0]),
+        (0, 3, [9, 0]),
+    ] {
+        rig.entry(table, index, entry);
+        let said = rig.model.complaints();
+        assert_eq!(said.len(), 1, "{table} {index} {entry:x?}: {said:?}");
+    }
+    rig.entry(9, 11, open(2, 1));
+    good(&rig, "known");
+    // A table has one word or two, and as many must come.
+    rig.set(0x220, 9 << 48 | 3);
+    rig.set(0x228, 0);
+    rig.set(0x220, 18 << 48 | 3);
+    rig.set(0x230, 0);
+    rig.set(0x228, 0);
+    assert_eq!(rig.model.complaints().len(), 2);
+    rig.set(0x220, 18 << 48 | 3);
+    rig.get(0x230);
+    assert_eq!(rig.model.complaints().len(), 1, "no second word");
+}
+
+fn nothing_is_below_while_the_link_is_down() {
+    let rig = start();
+    let real = rig.segment(LEFT_SEGMENT);
+    assert_eq!(Model::load(rig.model, real), Ok(0));
+    rig.set(0x640, bit(1));
+    assert_eq!(Model::load(rig.model, real), Err(Refusal::Unclaimed));
+    recover(&rig, PE_LEFT);
+    good(&rig, "link");
+    rig.config(LEFT_BDF, 0, None);
+    assert_eq!(rig.model.complaints().len(), 1);
+    rig.set(0x640, 0);
+    rig.model.take_link_down();
+    assert_eq!(Model::load(rig.model, real), Err(Refusal::Unclaimed));
+}
+
+fn a_fence_takes_as_many_resets_as_it_takes_and_the_link_layer_a_while() {
+    let rig = start();
+    rig.model.fence_for(3);
+    let own = bit(9 + 2 * (u32::from(INDEX) + 2)) | bit(32 + u32::from(INDEX));
+    for left in [2, 1, 0] {
+        assert!(!rig.model.is_open());
+        rig.set_hub(0x3e_1c00, own);
+        rig.set_hub(0x3e_1c00, 0);
+        assert_eq!(rig.model.is_open(), left == 0);
+    }
+    good(&rig, "resets");
+    rig.set(0x410, 0);
+    assert_eq!(
+        rig.model.complaints().len(),
+        1,
+        "the link layer is in reset"
+    );
+    rig.get(0x228);
+    assert_eq!(rig.model.complaints().len(), 1, "the cores are held");
+    rig.set(0x808, 0xe800 << 48);
+    while rig.get(0x640) & bit(22) != 0 {}
+    rig.set(0x410, 0);
+    good(&rig, "started");
+}
+
 fn kills_are_posted_by_pairs_and_more_than_fit_still_arrive() {
     let rig = start();
     let [left, _] = rig.tces();
@@ -394,6 +465,9 @@ cases::cases!(
     messages_need_a_valid_entry_a_number_and_the_same_endpoint_in_both,
     io_segments_are_of_64_kib_and_m64_has_16_by_8,
     io_and_memory_are_spaces_of_their_own,
+    entries_whose_meaning_is_not_known_are_complained_of,
+    nothing_is_below_while_the_link_is_down,
+    a_fence_takes_as_many_resets_as_it_takes_and_the_link_layer_a_while,
     kills_are_posted_by_pairs_and_more_than_fit_still_arrive,
     error_registers_of_the_hub_have_their_aliases,
     gem_tells_of_units_whose_errors_are_not_masked,

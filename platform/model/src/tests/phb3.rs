@@ -163,6 +163,18 @@ fn an_edge_in_service_is_kept_and_sent_again_under_the_lock() {
     good(&rig, "ends");
 }
 
+fn a_masked_message_is_kept() {
+    let rig = start();
+    let ive = &rig.ivt[2 * usize::from(PE_LEFT)];
+    ive.store(MASKED | u64::from(PE_LEFT));
+    let (address, data) = rig.message(PE_LEFT);
+    let sent = rig.model.act(LEFT, Act::Message { address, data });
+    assert_eq!(sent.result, Ok(Reached::Interrupt));
+    assert_eq!(rig.model.deliveries().len(), 0);
+    assert_eq!(ive.load() >> 16 & 0xffff, 1, "Q alone");
+    good(&rig, "masked");
+}
+
 fn an_entry_counts_as_it_was_fetched_until_it_is_invalidated() {
     let rig = start();
     let (address, data) = rig.message(PE_LEFT);
@@ -220,6 +232,7 @@ cases::cases!(
     a_window_has_up_to_five_levels_and_pages_of_four_sizes,
     a_64_bit_window_s_segments_are_endpoints_or_it_is_one_s,
     an_edge_in_service_is_kept_and_sent_again_under_the_lock,
+    a_masked_message_is_kept,
     an_entry_counts_as_it_was_fetched_until_it_is_invalidated,
     config_cycles_blame_an_endpoint_and_it_must_be_the_right_one,
     the_powerbus_side_fences_ends_and_holds_the_bridge,

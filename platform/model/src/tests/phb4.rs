@@ -88,6 +88,11 @@ fn only_the_named_sources_of_an_entry_are_written() {
     rig.source(PE_LEFT.into(), PE_LEFT);
     let source = page(PE_LEFT.into(), GET);
     assert_eq!(rig.model.load_source(source), 0);
+    // P and Q are not for writing here.
+    rig.set(0x220, 2 << 48 | 8 << 32 | entry);
+    rig.set(0x228, 0xc000 << 48 | u64::from(PE_LEFT) << 48);
+    let first = 4 * entry;
+    assert_eq!(rig.model.load_source(page(first, GET)), 0);
     good(&rig, "sources");
 }
 

@@ -190,6 +190,9 @@ impl Rig for Rig9 {
         let row = &self.peltv[word];
         row.store(row.load() | bit(u32::from(child % 64)));
     }
+    fn end_of_errors(&self) {
+        let _ = self.model.load_source(SOURCES + (4095 << 16));
+    }
     fn four(&self, at: u16) {
         self.model.read32(Reg32::new(at).expect("aligned"));
     }
