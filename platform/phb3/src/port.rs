@@ -107,8 +107,13 @@ impl<R: RegIo> Port<R> {
         }
     }
 
+    /// Orders every access before against all after, as [`RegIo::sync`].
+    pub fn sync(&self) {
+        self.io.sync();
+    }
+
     /// Forgets all translations of `pe`.
-    pub(crate) fn kill_pe(&self, pe: PeNumber) {
+    pub fn kill_pe(&self, pe: PeNumber) {
         self.io.sync();
         self.io.write64(
             regs::TCE_KILL,
