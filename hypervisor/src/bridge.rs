@@ -1,10 +1,11 @@
 //! One PCI host bridge of the machine: brought up, enumerated, its BARs placed.
 
+use crate::host::{self, Host, HostPort};
 use crate::memory::{self, keep};
 use alloc::vec::Vec;
-use ioda::{Ioda, IrqBackend, PhbId, ResetError, Step};
+use ioda::{Ioda, PhbId, ResetError, Step};
 use pci::{Plan, Topology};
-use phb3::{Bases, Pbcq, Phb3, Port, Tables};
+use phb3::{Bases, Numbering, Pbcq, Phb3, Port, Tables};
 use powernv::{MachineInfo, Xscom};
 use ppc64::{power, spr::timebase};
 use realio::{IO, Registers, SideBand};
@@ -15,9 +16,9 @@ pub(crate) struct Bridge {
     /// Its index in device locations.
     pub(crate) index: u8,
     /// What all threads use without a lock.
-    pub(crate) port: &'static Port<Registers>,
+    pub(crate) port: &'static HostPort,
     /// The rest.
-    pub(crate) host: Mutex<Phb3<Registers, SideBand>>,
+    pub(crate) host: Mutex<Host>,
     /// What is behind it.
     pub(crate) topology: Topology,
     /// Where that lies.
@@ -67,12 +68,14 @@ pub(crate) fn start_all(info: &MachineInfo<'_>) -> Vec<Bridge> {
 
 /// What kept a bridge from working.
 #[derive(Debug)]
-enum StartError {
+pub(crate) enum StartError {
     Memory,
     Reset(ResetError),
     Scan(pci::ScanError),
     Plan(pci::PlanError),
     Apply(pci::ApplyError),
+    #[cfg(feature = "p7ioc")]
+    Unsupported(&'static str),
 }
 
 impl core::fmt::Display for StartError {
@@ -83,11 +86,47 @@ impl core::fmt::Display for StartError {
             Self::Scan(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
             Self::Apply(error) => error.fmt(f),
+            #[cfg(feature = "p7ioc")]
+            Self::Unsupported(why) => f.write_str(why),
         }
     }
 }
 
 fn start(place: u8, id: PhbId, bases: Bases, side_band: SideBand) -> Result<Bridge, StartError> {
+    let (port, mut host) = host::open(place, id, bases, side_band)?;
+    poll(|| host.poll())?;
+    let topology = pci::scan(place, &mut host).map_err(StartError::Scan)?;
+    let plan = pci::plan(&topology, &host::plan_caps(&host)).map_err(StartError::Plan)?;
+    plan.apply(&topology, &mut host)
+        .map_err(StartError::Apply)?;
+    host::report(place, &host, port);
+    Ok(Bridge {
+        index: place,
+        port,
+        host: Mutex::new(host),
+        topology,
+        plan,
+    })
+}
+
+/// Carries a start on to its end, leaving the bridge alone as long as it asks to be.
+pub(crate) fn poll(mut step: impl FnMut() -> Result<Step, ResetError>) -> Result<(), StartError> {
+    while let Step::Pending { ms } = step().map_err(StartError::Reset)? {
+        let start = timebase();
+        while timebase().wrapping_sub(start) < u64::from(ms) * 512_000 {
+            power::relax();
+        }
+    }
+    Ok(())
+}
+
+/// Starts a PHB3 of the machine, its interrupts numbered so.
+pub(crate) fn start_phb3(
+    id: PhbId,
+    bases: Bases,
+    side_band: SideBand,
+    numbering: Numbering,
+) -> Result<(&'static Port<Registers>, Phb3<Registers, SideBand>), StartError> {
     let tables = Tables {
         rtt: memory::take_table(Tables::RTT_ENTRIES, Tables::RTT_ALIGN)
             .ok_or(StartError::Memory)?,
@@ -98,39 +137,12 @@ fn start(place: u8, id: PhbId, bases: Bases, side_band: SideBand) -> Result<Brid
         ivt: memory::take_table(Tables::IVT_ENTRIES, Tables::IVT_ALIGN)
             .ok_or(StartError::Memory)?,
     };
-    let pbcq = Pbcq::open(side_band, id, bases).map_err(StartError::Reset)?;
+    let pbcq = Pbcq::open_numbered(side_band, id, bases, numbering).map_err(StartError::Reset)?;
     let port = keep(Port::new(
         Registers::at(pbcq.layout().registers),
         pbcq.irq_base(),
         &tables,
     ));
-    let mut host = Phb3::new(pbcq, port, tables).map_err(StartError::Reset)?;
-    while let Step::Pending { ms } = host.poll().map_err(StartError::Reset)? {
-        let start = timebase();
-        while timebase().wrapping_sub(start) < u64::from(ms) * 512_000 {
-            power::relax();
-        }
-    }
-    let topology = pci::scan(place, &mut host).map_err(StartError::Scan)?;
-    let plan = pci::plan(&topology, host.caps()).map_err(StartError::Plan)?;
-    plan.apply(&topology, &mut host)
-        .map_err(StartError::Apply)?;
-    let layout = *host.pbcq().layout();
-    log::info!(
-        "phb{place}: chip {} bridge {}, registers {:#x}, 32-bit window {:#x}+{:#x}, interrupts {:#x}..{:#x}",
-        id.chip,
-        id.index,
-        layout.registers,
-        layout.m32.real,
-        layout.m32.bytes,
-        port.irqs().start,
-        port.irqs().end
-    );
-    Ok(Bridge {
-        index: place,
-        port,
-        host: Mutex::new(host),
-        topology,
-        plan,
-    })
+    let phb = Phb3::new(pbcq, port, tables).map_err(StartError::Reset)?;
+    Ok((port, phb))
 }

@@ -2,6 +2,7 @@
 
 use crate::bridge::{Bridge, start_all};
 use crate::function::{Access, Flush};
+use crate::host;
 use crate::memory::{self, keep};
 use crate::stop::{self, Reason};
 use alloc::format;
@@ -194,7 +195,7 @@ fn assign_one(
         .activate(&bridge.topology, index, &mut *host)
         .map_err(|error| format!("{error}"))?;
     // The window, and the messages.
-    let pages = device.dma_window_bytes >> 12;
+    let pages = host::window_bytes(host.caps(), device.dma_window_bytes) >> 12;
     let (cells, real) = memory::take_zeroed(pages * 8, (pages * 8).max(4096))
         .map_err(|_| format!("dma_window: no memory for its table of {pages} entries"))?;
     let table = TceTable::new(cells, real, 12).ok_or("dma_window: its table is impossible")?;

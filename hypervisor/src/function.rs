@@ -2,13 +2,12 @@
 //! translations that its bridge has cached.
 
 use crate::bridge::Bridge;
+use crate::host::{self, HostPort};
 use ioda::{Ioda, MsiBlock, TceFlush, TceRange};
 use lpar::machine::{Failed, TceInvalidate};
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
 use papr_abi::Irq;
 use pci::GuestFunction;
-use phb3::Port;
-use realio::{DeviceRegisters, Registers};
 use spin::Mutex;
 
 /// The way of a partition's calls to one of its functions.
@@ -71,6 +70,7 @@ impl PciAccess for Access {
         let mut block = block.ok_or(Failed)?;
         block.count = u16::try_from(count).map_err(|_| Failed)?;
         let mut state = self.state.lock();
+        let block = host::message_block(self.bridge.port, state.bdf(), block).ok_or(Failed)?;
         let mut host = self.bridge.host.lock();
         let done = match kind {
             MsiKind::Msi => {
@@ -85,7 +85,7 @@ impl PciAccess for Access {
             }
             MsiKind::MsiX => state
                 .clear_msi(&mut *host)
-                .and_then(|()| state.set_msix(&mut *host, &DeviceRegisters, &[block])),
+                .and_then(|()| state.set_msix(&mut *host, &host::DEVICE_REGISTERS, &[block])),
         };
         done.map_err(|error| log::warn!("{}: messages: {error}", state.bdf()))
             .map_err(|()| Failed)?;
@@ -142,13 +142,13 @@ impl Access {
 
 /// Invalidation of one window's cached translations.
 pub(crate) struct Flush {
-    port: &'static Port<Registers>,
+    port: &'static HostPort,
     window: ioda::DmaWindow,
 }
 
 impl Flush {
     /// Of `window` at the bridge of `port`.
-    pub(crate) fn new(port: &'static Port<Registers>, window: ioda::DmaWindow) -> Self {
+    pub(crate) fn new(port: &'static HostPort, window: ioda::DmaWindow) -> Self {
         Self { port, window }
     }
 }
@@ -157,7 +157,7 @@ impl TceInvalidate for Flush {
     #[inline]
     fn invalidate(&self, first: u64, pages: u64) {
         if pages == 1 {
-            self.port.tce_flush_page(self.window.pe, first);
+            host::flush_page(self.port, &self.window, first);
             return;
         }
         self.invalidate_many(first, pages);

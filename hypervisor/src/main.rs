@@ -2,7 +2,7 @@
 //! that a crate beside it could decide: it probes, wires and runs.
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
-//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions. [`map`]: all of it as lines.
+//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions. [`map`]: all of it as lines.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor.
 //! - [`stop`]: the ends.
 #![no_std]
@@ -22,6 +22,7 @@ mod console;
 mod devices;
 mod function;
 mod guest_image;
+mod host;
 mod idle;
 mod map;
 mod memory;

@@ -320,7 +320,7 @@ fn machine() -> Machine {
         tlb: &presenter::TLB,
         clock: &clock::CLOCK,
         threads: &idle::Kicker,
-        device_memory: &realio::IO,
+        device_memory: crate::host::DEVICE_MEMORY,
         caches: &presenter::CACHES,
     }
 }

@@ -1,11 +1,10 @@
 //! The interrupt sources of all bridges.
 
 use crate::devices::bridges;
+use crate::host::HostPort;
 use ioda::IrqBackend;
 use lpar::machine::{Failed, ForeignIrq, Sources};
 use papr_abi::Irq;
-use phb3::Port;
-use realio::Registers;
 
 /// The sources of all bridges.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct AllSources;
 pub(crate) static SOURCES: AllSources = AllSources;
 
 #[inline]
-fn port_of(irq: Irq) -> Option<&'static Port<Registers>> {
+fn port_of(irq: Irq) -> Option<&'static HostPort> {
     bridges()
         .iter()
         .map(|bridge| bridge.port)

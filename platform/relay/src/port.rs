@@ -2,23 +2,33 @@
 
 use crate::{Relay, RelayRegs};
 use core::ops::Range;
-use ioda::{DmaWindow, Irq, IrqBackend, IrqKind, RegIo, ResetError, TceFlush, TceRange, XscomIo};
+use ioda::{
+    DmaWindow, Irq, IrqBackend, IrqKind, M32Caps, RegIo, ResetError, TceFlush, TceRange, XscomIo,
+};
 
 /// What all threads use of the P7IOC without a lock of the bridge: its driver's port, and the real bridge's own end of
 /// an interrupt, which the P7IOC has not.
 pub struct RelayPort<R: 'static, X: 'static> {
     relay: &'static Relay<R, X>,
     port: &'static p7ioc::Port<RelayRegs<R, X>>,
+    m32: M32Caps,
 }
 
 impl<R: RegIo + Sync + Send, X: XscomIo + Send> RelayPort<R, X> {
-    /// The port of the P7IOC's driver over `relay`.
+    /// The port of the P7IOC's driver over `relay`; `m32` is the bridge's 32-bit window.
     #[must_use]
     pub const fn new(
         relay: &'static Relay<R, X>,
         port: &'static p7ioc::Port<RelayRegs<R, X>>,
+        m32: M32Caps,
     ) -> Self {
-        Self { relay, port }
+        Self { relay, port, m32 }
+    }
+
+    /// The 32-bit window.
+    #[must_use]
+    pub const fn m32(&self) -> M32Caps {
+        self.m32
     }
 
     /// What is between the P7IOC and the real bridge.

@@ -172,7 +172,7 @@ impl Bench {
         let mut bench = Self {
             chip,
             relay,
-            port: RelayPort::new(relay, p7),
+            port: RelayPort::new(relay, p7, phb.caps().m32),
             phb,
         };
         bench.place();

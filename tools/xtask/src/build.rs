@@ -8,9 +8,27 @@ use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{image, process, ui};
 
-/// The packages that are built for the firmware's target. Each group is built by itself: the last has features that
-/// the hypervisor must not get.
-pub(crate) const FIRMWARE: [&[&str]; 2] = [&["hypervisor", "guest-test"], &["selftest"]];
+/// Packages that are built for the firmware's target together, with these features: others must not get them.
+pub(crate) struct Group {
+    pub(crate) packages: &'static [&'static str],
+    pub(crate) features: &'static [&'static str],
+}
+
+/// The image and the test guest; the image that tests on the machine itself; the image that drives P7IOCs.
+pub(crate) const FIRMWARE: [Group; 3] = [
+    Group {
+        packages: &["hypervisor", "guest-test"],
+        features: &[],
+    },
+    Group {
+        packages: &["selftest"],
+        features: &[],
+    },
+    Group {
+        packages: &["hypervisor"],
+        features: &["hypervisor/p7ioc"],
+    },
+];
 
 /// What was built.
 #[derive(Debug)]
@@ -23,7 +41,7 @@ pub(crate) struct Built {
 
 /// Builds the hypervisor and the test guest; quick when nothing has changed.
 pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
-    let output = compile(workspace, FIRMWARE[0])?;
+    let output = compile(workspace, &FIRMWARE[0])?;
     copy(&output.join("guest-test"), &workspace.test_guest())?;
     copy(&output.join("hypervisor"), &workspace.image_elf())?;
     make_image(workspace, &workspace.image_elf(), &workspace.image())
@@ -31,7 +49,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
 
 /// Builds the image that runs the host's tests on the machine.
 pub(crate) fn selftest(workspace: &Workspace) -> Result<Built> {
-    let output = compile(workspace, FIRMWARE[1])?;
+    let output = compile(workspace, &FIRMWARE[1])?;
     make_image(
         workspace,
         &output.join("selftest"),
@@ -39,20 +57,30 @@ pub(crate) fn selftest(workspace: &Workspace) -> Result<Built> {
     )
 }
 
-/// Compiles `packages`, makes the folder for products, and returns the one where the compiler put its own.
-fn compile(workspace: &Workspace, packages: &[&str]) -> Result<PathBuf> {
+/// Builds the image that drives P7IOCs over the machine's PHB3s.
+pub(crate) fn p7ioc(workspace: &Workspace) -> Result<Built> {
+    let output = compile(workspace, &FIRMWARE[2])?;
+    copy(&output.join("hypervisor"), &workspace.p7ioc_elf())?;
+    make_image(workspace, &workspace.p7ioc_elf(), &workspace.p7ioc_image())
+}
+
+/// Compiles a group, makes the folder for products, and returns the one where the compiler put its own.
+fn compile(workspace: &Workspace, group: &Group) -> Result<PathBuf> {
     let toolchain = Toolchain::find()?;
     ui::step(format!(
         "building {} with {}",
-        packages.join(", "),
+        [group.packages, group.features].concat().join(", "),
         toolchain.version
     ));
     // A target folder of its own: the other compiler's cargo must not find its files half in use.
     let target_dir = workspace.target().join("firmware");
     let mut cargo = toolchain.cargo("build", workspace.root(), &target_dir);
     cargo.arg("--release");
-    for package in packages {
+    for package in group.packages {
         cargo.args(["-p", package]);
+    }
+    for feature in group.features {
+        cargo.args(["--features", feature]);
     }
     process::run(&mut cargo)?;
     let products = workspace.products();

@@ -101,10 +101,13 @@ fn lint_firmware(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
     };
     // Flags of its own would otherwise have the release build start over each time.
     let target_dir = workspace.target().join("firmware-check");
-    for packages in FIRMWARE {
+    for group in FIRMWARE {
         let mut command = toolchain.cargo(subcommand, workspace.root(), &target_dir);
-        for package in packages {
+        for package in group.packages {
             command.args(["-p", package]);
+        }
+        for feature in group.features {
+            command.args(["--features", feature]);
         }
         process::run(command.env("CARGO_ENCODED_RUSTFLAGS", "-Dwarnings"))?;
     }

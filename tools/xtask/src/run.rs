@@ -25,6 +25,15 @@ pub(crate) const PARTITION_PANIC: &str = r"^bulkhead\| .*partition \S+: os-term:
 /// The boot argument by which the hypervisor prints its map.
 pub(crate) const MAP_ARGUMENT: &str = "bulkhead.map";
 
+/// The bridges that the hypervisor drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Phb {
+    /// The machine's own.
+    Phb3,
+    /// P7IOCs, their registers by the model of the chip, over the machine's own bridges.
+    P7ioc,
+}
+
 /// Boots the partitions of a manifest under QEMU.
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
@@ -54,6 +63,9 @@ pub(crate) struct RunArguments {
     /// Has the hypervisor print, before partitions run, the lines that `cargo xtask map` draws.
     #[arg(long)]
     map: bool,
+    /// Which host bridges the hypervisor drives.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Phb::Phb3)]
+    phb: Phb,
     /// QEMU's machine and its options, as after -M.
     #[arg(long, value_name = "MACHINE", default_value = qemu_run::REFERENCE_MACHINE)]
     machine: String,
@@ -74,11 +86,20 @@ pub(crate) fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<Exi
     qemu_run::stop_all_on_interrupt(move || terminal.restore());
     setup::tools()?;
     let manifest = choose_manifest(workspace, arguments.manifest.as_deref())?;
-    build::build(workspace)?;
-    let machine = prepare(workspace, &manifest, &arguments.append)?;
+    let (image, elf) = match arguments.phb {
+        Phb::Phb3 => {
+            build::build(workspace)?;
+            (workspace.image(), workspace.image_elf())
+        }
+        Phb::P7ioc => {
+            build::p7ioc(workspace)?;
+            (workspace.p7ioc_image(), workspace.p7ioc_elf())
+        }
+    };
+    let machine = prepare(workspace, &image, &manifest, &arguments.append)?;
     let machine = adjust(machine, arguments);
     if let Some(port) = arguments.gdb {
-        let elf = workspace.show(&workspace.image_elf());
+        let elf = workspace.show(&elf);
         ui::note("the machine waits for a debugger; attach with");
         ui::note(format!(
             "gdb-multiarch {elf} -ex 'target remote 127.0.0.1:{port}'"
@@ -97,11 +118,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<Exi
     }
 }
 
-/// Packs `manifest` into a bundle and describes the machine that it is for.
-pub(crate) fn prepare(workspace: &Workspace, manifest: &Path, append: &str) -> Result<Machine> {
+/// Packs `manifest` into a bundle and describes the machine that it is for, `image` its firmware.
+pub(crate) fn prepare(
+    workspace: &Workspace,
+    image: &Path,
+    manifest: &Path,
+    append: &str,
+) -> Result<Machine> {
     ui::step(format!("packing {}", workspace.show(manifest)));
     let content = Manifest::load(workspace, manifest)?;
-    let machine = content.qemu(&workspace.image())?;
+    let machine = content.qemu(image)?;
     let name = manifest
         .file_stem()
         .unwrap_or_default()

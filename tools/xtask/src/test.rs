@@ -77,7 +77,7 @@ fn example(workspace: &Workspace, manifest: &Path, line: &str) -> Result<()> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let machine = run::prepare(workspace, manifest, "")?;
+    let machine = run::prepare(workspace, &workspace.image(), manifest, "")?;
     let mut session = machine.spawn(&workspace.logs().join(format!("test-{name}.log")))?;
     run::wait(&mut session, &Regex::new(line)?, EXAMPLE_TIMEOUT)?;
     Ok(())

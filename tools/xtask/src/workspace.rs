@@ -61,6 +61,16 @@ impl Workspace {
         self.products().join("bulkhead.elf")
     }
 
+    /// The image that drives P7IOCs.
+    pub(crate) fn p7ioc_image(&self) -> PathBuf {
+        self.products().join("bulkhead-p7ioc.img")
+    }
+
+    /// The program that it is made of, for debuggers.
+    pub(crate) fn p7ioc_elf(&self) -> PathBuf {
+        self.products().join("bulkhead-p7ioc.elf")
+    }
+
     /// The test guest, an ELF.
     pub(crate) fn test_guest(&self) -> PathBuf {
         self.products().join("guest-test.elf")

@@ -39,7 +39,7 @@ fn counts(bench: &Bench<'_>, machine: Machine, name: &str) -> Result<[f64; 2]> {
 /// Seconds on this host: two CPUs, NVMe and network card, as examples/linux.toml has them.
 pub(super) fn seconds(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let manifest = bench.workspace.root().join("examples/linux.toml");
-    let machine = run::prepare(bench.workspace, &manifest, WORDS)?;
+    let machine = run::prepare(bench.workspace, &bench.workspace.image(), &manifest, WORDS)?;
     let (_, here) = bench.run(&machine, "boot", READY)?;
     let disk = bench.workspace.target().join("disks/linux.img");
     let machine = pseries::machine(bench.workspace, bench.guest, WORDS)

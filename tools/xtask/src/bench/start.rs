@@ -13,7 +13,7 @@ const FIRST: &str = "vcpu 0 starts at";
 /// Instructions, seconds and memory until the partition begins.
 pub(super) fn start(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let manifest = bench.workspace.root().join(MANIFEST);
-    let machine = run::prepare(bench.workspace, &manifest, "")?;
+    let machine = run::prepare(bench.workspace, &bench.workspace.image(), &manifest, "")?;
     let (_, elapsed) = bench.run(&machine, "start", FIRST)?;
     let log = bench.run_twice(&machine, "start-counted", FIRST)?;
     let instructions = |microseconds: f64| microseconds * 1000.0;

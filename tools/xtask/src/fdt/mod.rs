@@ -61,7 +61,8 @@ fn read_tree(
     folder: &std::path::Path,
 ) -> Result<Vec<u8>> {
     let socket = folder.join("qmp");
-    let machine = run::prepare(workspace, &arguments.manifest, "")?.qmp(&socket);
+    let machine =
+        run::prepare(workspace, &workspace.image(), &arguments.manifest, "")?.qmp(&socket);
     ui::step("booting until the device tree is made");
     let mut session = machine.spawn(&workspace.logs().join("fdt.log"))?;
     let name = arguments

@@ -95,7 +95,7 @@ fn boot(workspace: &Workspace, manifest: &Path) -> Result<Map> {
     let text = std::fs::read_to_string(manifest).unwrap_or_default();
     guests::provide(workspace, &guests::needed_by(&text))?;
     build::build(workspace)?;
-    let machine = run::prepare(workspace, manifest, "")?
+    let machine = run::prepare(workspace, &workspace.image(), manifest, "")?
         .arg("-append")
         .arg(run::MAP_ARGUMENT);
     ui::step("booting until the hypervisor has printed its map");
