@@ -36,6 +36,13 @@ pub(crate) struct Context {
         default_value = "target/bulkhead/selftest.img"
     )]
     selftest_image: PathBuf,
+    /// The image that drives P7IOCs.
+    #[arg(
+        long,
+        env = "BULKHEAD_P7IOC",
+        default_value = "target/bulkhead/bulkhead-p7ioc.img"
+    )]
+    p7ioc_image: PathBuf,
     /// The folder with the Linux guests that `cargo xtask setup` provides.
     #[arg(long, env = "BULKHEAD_GUESTS", default_value = "target/guests")]
     pub(crate) guests: PathBuf,
@@ -68,6 +75,14 @@ impl Context {
     pub(crate) fn with_selftest(&self) -> Self {
         Self {
             image: self.selftest_image.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same with the image that drives P7IOCs.
+    pub(crate) fn with_p7ioc(&self) -> Self {
+        Self {
+            image: self.p7ioc_image.clone(),
             ..self.clone()
         }
     }

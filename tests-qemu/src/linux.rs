@@ -14,16 +14,28 @@ use crate::context::{Context, device, read, regex, stops_with};
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "linux-6.1",
-        run: |context| spine(context, "debian-6.1"),
+        run: |context| spine(context, "debian-6.1", &OWN_BRIDGES),
     },
     Case {
         name: "linux-6.12",
-        run: |context| spine(context, "debian-6.12"),
+        run: |context| spine(context, "debian-6.12", &OWN_BRIDGES),
     },
 ];
 
-const NVME: &str = "phb0/00.0/00.0";
-const NIC: &str = "phb1/00.0/00.0";
+/// Where the devices are, and which bridges are between.
+pub(crate) struct Places {
+    /// Places and QEMU's names of the bridges, from above.
+    pub(crate) bridges: &'static [(&'static str, &'static str)],
+    pub(crate) nvme: &'static str,
+    pub(crate) nic: &'static str,
+}
+
+/// Each below a host bridge of its own.
+const OWN_BRIDGES: Places = Places {
+    bridges: &[],
+    nvme: "phb0/00.0/00.0",
+    nic: "phb1/00.0/00.0",
+};
 const DISK_BYTES: u64 = 64 << 20;
 /// What the web server serves; longer than a few packets.
 const PAGE_BYTES: usize = 100_000;
@@ -38,7 +50,7 @@ const CHECKS: [&str; 6] = [
 ];
 
 /// Boots guest `name` and has it check what it has.
-fn spine(context: &Context, name: &str) -> Outcome {
+pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
     let folder = context.guests.join(name);
     let initramfs = folder.join("initramfs.gz");
     if !initramfs.exists() || !folder.join("vmlinux").exists() {
@@ -67,11 +79,15 @@ fn spine(context: &Context, name: &str) -> Outcome {
             server.port(),
             disk::sha256_hex(&page)
         ),
-        devices: vec![device(NVME)?, device(NIC)?],
+        devices: vec![device(places.nvme)?, device(places.nic)?],
     };
     let bytes = bundle::build::pack(&[partition])
         .map_err(|error| anyhow::anyhow!("the bundle cannot be packed: {error}"))?;
-    let machine = context.machine().nvme(NVME, &image)?.e1000e(NIC)?;
+    let mut machine = context.machine();
+    for (place, model) in places.bridges {
+        machine = machine.device(place, model)?;
+    }
+    let machine = machine.nvme(places.nvme, &image)?.e1000e(places.nic)?;
     let mut session = context.boot(machine, &bytes)?;
     session.fail_on(regex("Kernel panic|Oops:|os-term:")?);
     let mut parts = console(context, &mut session)?;

@@ -14,6 +14,7 @@ mod context;
 mod crashes;
 mod linux;
 mod map;
+mod p7ioc;
 mod payload;
 mod refusals;
 mod selftest;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         refusals::CASES,
         crashes::CASES,
         linux::CASES,
+        p7ioc::CASES,
         map::CASES,
         selftest::CASES,
     ]

@@ -125,7 +125,7 @@ fn no_pack(error: bundle::BundleError) -> anyhow::Error {
     anyhow::anyhow!("the bundle cannot be packed: {error}")
 }
 
-fn whole(context: &Context) -> Outcome {
+pub(crate) fn whole(context: &Context) -> Outcome {
     run(
         context,
         machine_with_edus(context)?,

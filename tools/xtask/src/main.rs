@@ -86,6 +86,7 @@ fn main() -> ExitCode {
         Command::Build => setup::tools()
             .and_then(|()| build::build(&workspace))
             .and_then(|_| build::selftest(&workspace))
+            .and_then(|_| build::p7ioc(&workspace))
             .map(|_| ExitCode::SUCCESS),
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),

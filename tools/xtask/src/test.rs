@@ -37,6 +37,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
     tally.step("firmware", || {
         build::build(workspace)
             .and_then(|_| build::selftest(workspace))
+            .and_then(|_| build::p7ioc(workspace))
             .map(|_| ())
             .inspect_err(|_| built = false)
     });
@@ -100,7 +101,9 @@ fn qemu_cases(workspace: &Workspace) -> Result<Tally> {
         .arg("--guest-test")
         .arg(workspace.test_guest())
         .arg("--selftest-image")
-        .arg(workspace.selftest_image());
+        .arg(workspace.selftest_image())
+        .arg("--p7ioc-image")
+        .arg(workspace.p7ioc_image());
     command
         .arg("--guests")
         .arg(workspace.guests())

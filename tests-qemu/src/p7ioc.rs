@@ -1,0 +1,28 @@
+//! The same through the driver of P7IOC: the image that drives modelled P7IOCs over the machine's bridges.
+
+use crate::case::Case;
+use crate::linux::{self, Places};
+use crate::payload;
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "p7ioc-guest-test",
+        run: |context| payload::whole(&context.with_p7ioc()),
+    },
+    Case {
+        name: "p7ioc-linux-6.1",
+        run: |context| linux::spine(&context.with_p7ioc(), "debian-6.1", &ONE_SWITCH),
+    },
+];
+
+/// Both devices below one host bridge, whose DMA slots they share: the second one's window is not at address 0.
+const ONE_SWITCH: Places = Places {
+    bridges: &[
+        ("phb0/00.0/00.0", "x3130-upstream"),
+        ("phb0/00.0/00.0/00.0", "xio3130-downstream,chassis=1,slot=1"),
+        ("phb0/00.0/00.0/01.0", "xio3130-downstream,chassis=1,slot=2"),
+    ],
+    nvme: "phb0/00.0/00.0/00.0/00.0",
+    nic: "phb0/00.0/00.0/01.0/00.0",
+};
