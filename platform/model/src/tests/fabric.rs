@@ -57,6 +57,12 @@ fn a_port_lets_any_id_up_unless_it_validates_sources() {
     assert_eq!(way(&fabric, neighbour), Way::Host(neighbour));
     acs(&mut fabric, LEFT_PORT, 0x4);
     assert_eq!(way(&fabric, RIGHT_BDF), Way::Host(RIGHT_BDF));
+    // A port upward validates nothing.
+    let up = fabric.device(UP).clone().with_acs();
+    *fabric.device_mut(UP) = up;
+    acs(&mut fabric, UP, 0x1);
+    let outside = Rid::new(9, 0, 0);
+    assert_eq!(way(&fabric, outside), Way::Host(outside));
 }
 
 fn a_switch_turns_requests_round_unless_its_port_sends_them_up() {

@@ -182,6 +182,36 @@ fn entries_whose_meaning_is_not_known_are_complained_of() {
     assert_eq!(rig.model.complaints().len(), 1, "no second word");
 }
 
+fn interrupts_need_aligned_sources_and_a_way_back() {
+    let rig = start();
+    let (address, data) = rig.message(PE_LEFT);
+    let send = || rig.model.act(LEFT, Act::Message { address, data }).result;
+    // Priority 0xff masks server 0 alone.
+    rig.entry(
+        4,
+        data.into(),
+        [1 << 40 | 0xff << 32 | u64::from(PE_LEFT) << 16, 0],
+    );
+    assert_eq!(send(), Ok(Reached::Interrupt));
+    assert_eq!(rig.model.deliveries().len(), 1);
+    good(&rig, "priority");
+    rig.set(0x100, 0x50 << 48 | 0x68 << 32);
+    assert_eq!(send(), Ok(Reached::Interrupt));
+    assert_eq!(rig.model.complaints().len(), 1, "not a multiple of 16");
+    rig.set(0x100, 0x50 << 48 | 0x60 << 32);
+    rig.set_hub(0x3d_0400, bit(2 + u32::from(INDEX)) | bit(16));
+    assert_eq!(send(), Ok(Reached::Interrupt));
+    assert_eq!(rig.model.complaints().len(), 1, "no way back");
+}
+
+fn a_second_word_counts_for_the_entry_that_was_chosen_before_it() {
+    let rig = start();
+    rig.set(0x230, 1 << 40);
+    rig.set(0x220, 9 << 48 | 3);
+    rig.set(0x228, 0);
+    assert_eq!(rig.model.complaints().len(), 1);
+}
+
 fn nothing_is_below_while_the_link_is_down() {
     let rig = start();
     let real = rig.segment(LEFT_SEGMENT);
@@ -373,6 +403,11 @@ fn the_fast_path_answers_only_when_the_hub_routes_it() {
         rig.set(at, 1);
     }
     assert_eq!(fast.read64(version) >> 32, 0xa2);
+    let rule = rig.hub(0x3d_0400);
+    rig.set_hub(0x3d_0400, 0);
+    assert_eq!(fast.read64(version), u64::MAX);
+    assert_eq!(rig.model.complaints().len(), 1, "not routed");
+    rig.set_hub(0x3d_0400, rule);
     rig.model.fence();
     assert_eq!(fast.read64(version), u64::MAX);
     assert_eq!(rig.get(0x800) >> 32, 0xa2, "the slow path does not fence");
@@ -466,6 +501,8 @@ cases::cases!(
     io_segments_are_of_64_kib_and_m64_has_16_by_8,
     io_and_memory_are_spaces_of_their_own,
     entries_whose_meaning_is_not_known_are_complained_of,
+    interrupts_need_aligned_sources_and_a_way_back,
+    a_second_word_counts_for_the_entry_that_was_chosen_before_it,
     nothing_is_below_while_the_link_is_down,
     a_fence_takes_as_many_resets_as_it_takes_and_the_link_layer_a_while,
     kills_are_posted_by_pairs_and_more_than_fit_still_arrive,

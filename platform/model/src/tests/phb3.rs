@@ -193,6 +193,48 @@ fn an_entry_counts_as_it_was_fetched_until_it_is_invalidated() {
     good(&rig, "entries");
 }
 
+fn a_reset_of_the_logic_forgets_what_was_cached() {
+    let rig = mapped();
+    let (address, data) = rig.message(PE_LEFT);
+    assert!(read(&rig).is_ok());
+    rig.model.act(LEFT, Act::Message { address, data });
+    assert_eq!(rig.model.deliveries().len(), 1);
+    rig.model.write(0x0901_200a, bit(0)).expect("there");
+    rig.model.write(0x0901_200a, 0).expect("there");
+    for (at, value) in [
+        (0x100, 0xff << 51),
+        (0x168, RTT | bit(0)),
+        (0x150, IVT | 0x800 | bit(0)),
+        (0x160, bit(8) | bit(14)),
+    ] {
+        rig.set(at, value);
+    }
+    rig.owner(LEFT_BDF).store(PE_RIGHT);
+    rig.entry(
+        9,
+        2 * u64::from(PE_RIGHT),
+        [RIGHT_TABLE << 4 | 7 << 8 | 1, 0],
+    );
+    let forged = rig.model.forge(LEFT_BDF, Act::Read(0));
+    assert_eq!(forged.result, Ok(Reached::Memory(0x5000_0000)));
+    // The entry in memory is read again: P, which was set in both, is clear there now.
+    let ive = 2 * usize::from(PE_LEFT);
+    rig.ivt[ive].store((9 << 2) << 40 | 5 << 32 | u64::from(PE_RIGHT));
+    let forged = rig.model.forge(LEFT_BDF, Act::Message { address, data });
+    assert_eq!(forged.result, Ok(Reached::Interrupt));
+    assert_eq!(rig.model.deliveries().len(), 1);
+    good(&rig, "reset");
+    // Both sides must agree where the wires are.
+    rig.set(0x100, 0);
+    rig.model.forge(LEFT_BDF, Act::Message { address, data });
+    rig.entry(2, 0, [9 << 42 | 5 << 32, 0]);
+    rig.model.pull_intx(0);
+    assert_eq!(rig.model.complaints().len(), 1);
+    let fresh = Phb3::new(crate::Kind::Chip, fabric());
+    fresh.write(0x0901_200a, 0).expect("there");
+    assert_eq!(fresh.complaints().len(), 1, "HW275117");
+}
+
 fn config_cycles_blame_an_endpoint_and_it_must_be_the_right_one() {
     let rig = start();
     rig.set(0x140, bit(0) | u64::from(LEFT_BDF.0) << 44 | 5 << 16);
@@ -234,6 +276,7 @@ cases::cases!(
     an_edge_in_service_is_kept_and_sent_again_under_the_lock,
     a_masked_message_is_kept,
     an_entry_counts_as_it_was_fetched_until_it_is_invalidated,
+    a_reset_of_the_logic_forgets_what_was_cached,
     config_cycles_blame_an_endpoint_and_it_must_be_the_right_one,
     the_powerbus_side_fences_ends_and_holds_the_bridge,
 );

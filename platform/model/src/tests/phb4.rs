@@ -146,6 +146,9 @@ fn windows_are_by_segment_by_column_or_one_endpoint_s() {
     let base = M64 + (5 << 30);
     open(4, bit(0) | 2 << 60 | base, mask(4096) | 300);
     assert_eq!((at(base + 4095), at(base + 4096)), (Some(300), None));
+    // Both words have to be enabled.
+    rig.entry(16, 9, [mask(4096) & !bit(0) | 300, 0]);
+    assert_eq!(at(base), None);
     good(&rig, "windows");
 }
 
@@ -181,6 +184,14 @@ fn a_fence_ends_with_a_reset_of_the_logic_once_its_faults_are_cleared() {
     assert!(!rig.model.is_open(), "its faults are still there");
     put(PCI + 0x0a, bit(0));
     put(NEST + 0x01, 0);
+    put(PCI + 0x02, 1);
+    put(PCI + 0x0a, 0);
+    assert!(
+        !rig.model.is_open(),
+        "nor are those of the other side cleared"
+    );
+    put(PCI + 0x0a, bit(0));
+    put(PCI + 0x01, 0);
     put(PCI + 0x0a, 0);
     assert!(rig.model.is_open());
     assert_eq!(rig.get(0x160), 0, "all is lost");
