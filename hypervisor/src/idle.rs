@@ -25,6 +25,7 @@ pub(crate) fn arm_tick() {
 
 /// The tick: moves console bytes, comes again.
 pub(crate) fn tick() {
+    crate::host::tick();
     let pending = console::service(CONSOLE_BYTES);
     power::set_hypervisor_decrementer(if pending { TICK_BUSY } else { TICK } as u32);
 }

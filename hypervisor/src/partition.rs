@@ -149,6 +149,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         .iter()
         .map(|partition| (partition.lpar.lpid, partition.image.name));
     crate::map::print_if_asked(info.bootargs, names);
+    crate::host::arm_fault(info.bootargs);
     let (taken, free, heap) = memory::usage();
     let lent: u64 = partitions
         .iter()

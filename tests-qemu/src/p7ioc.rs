@@ -1,6 +1,7 @@
 //! The same through the driver of P7IOC: the image that drives modelled P7IOCs over the machine's bridges.
 
-use crate::case::Case;
+use crate::case::{Case, Outcome};
+use crate::context::Context;
 use crate::linux::{self, Places};
 use crate::payload;
 
@@ -9,6 +10,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "p7ioc-guest-test",
         run: |context| payload::whole(&context.with_p7ioc()),
+    },
+    Case {
+        name: "p7ioc-frozen",
+        run: frozen,
     },
     Case {
         name: "p7ioc-linux-6.1",
@@ -26,3 +31,16 @@ const ONE_SWITCH: Places = Places {
     nvme: "phb0/00.0/00.0/00.0/00.0",
     nic: "phb0/00.0/00.0/01.0/00.0",
 };
+
+/// An error is injected into the endpoint of the first function while the partition runs: the second one's goes on.
+fn frozen(context: &Context) -> Outcome {
+    let context = context.with_p7ioc();
+    let words = format!("bulkhead.inject={}", payload::OURS[0]);
+    // QEMU hands boot arguments over only beside a kernel; Bulkhead looks at none.
+    let machine = ["-kernel", "/dev/null", "-append", &words]
+        .into_iter()
+        .fold(payload::machine_with_edus(&context)?, |machine, word| {
+            machine.arg(word)
+        });
+    payload::run(&context, machine, &payload::OURS, "mode=frozen")
+}

@@ -44,10 +44,10 @@ pub(crate) const CASES: &[Case] = &[
 /// An edu whose DMA engine can name every address, as far as the bridge lets it.
 const EDU: &str = "edu,dma_mask=0xffffffffffffffff";
 /// Where two functions of the partition and a foreign one sit: one card with three functions.
-const OURS: [&str; 2] = ["phb0/00.0/00.0", "phb0/00.0/00.1"];
+pub(crate) const OURS: [&str; 2] = ["phb0/00.0/00.0", "phb0/00.0/00.1"];
 const FOREIGN: &str = "phb0/00.0/00.2";
 
-fn machine_with_edus(context: &Context) -> Result<Machine> {
+pub(crate) fn machine_with_edus(context: &Context) -> Result<Machine> {
     let [first, second] = OURS;
     let machine = context
         .machine()
@@ -56,7 +56,7 @@ fn machine_with_edus(context: &Context) -> Result<Machine> {
 }
 
 /// Runs the payload with the functions at `paths` to its end; its cases as parts.
-fn run(context: &Context, machine: Machine, paths: &[&str], words: &str) -> Outcome {
+pub(crate) fn run(context: &Context, machine: Machine, paths: &[&str], words: &str) -> Outcome {
     let mut partition = context.payload(words)?;
     partition.devices = paths
         .iter()

@@ -65,6 +65,9 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Test | Mode::Pseries => {
             suite::run(&platform, cases::TABLES);
         }
+        Mode::Frozen => {
+            suite::run(&platform, cases::FROZEN);
+        }
         Mode::Bench => bench::run(&platform),
         Mode::Reboot => endings::reboot(&platform),
         Mode::OsTerm => endings::os_term(&platform),

@@ -9,6 +9,8 @@ pub(crate) enum Mode {
     Test,
     /// Run the cases that QEMU's own `pseries` machine can pass.
     Pseries,
+    /// Run the cases of an endpoint that is stopped meanwhile.
+    Frozen,
     /// Measure hcalls.
     Bench,
     /// Restart by RTAS until NVRAM says that this is the second start, then power off.
@@ -38,6 +40,7 @@ impl Options {
         };
         let mode = match value("mode=") {
             "pseries" => Mode::Pseries,
+            "frozen" => Mode::Frozen,
             "bench" => Mode::Bench,
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,

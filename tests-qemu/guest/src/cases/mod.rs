@@ -2,6 +2,7 @@
 
 mod basics;
 mod dma;
+mod frozen;
 mod hostile;
 mod hpt;
 mod hpt_change;
@@ -48,3 +49,6 @@ pub(crate) const TABLES: &[&[Case]] = &[
     dma::CASES,
     msi::CASES,
 ];
+
+/// Cases for a machine that injects an error.
+pub(crate) static FROZEN: &[&[Case]] = &[frozen::CASES];
