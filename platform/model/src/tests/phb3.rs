@@ -197,6 +197,7 @@ fn a_reset_of_the_logic_forgets_what_was_cached() {
     let rig = mapped();
     let (address, data) = rig.message(PE_LEFT);
     assert!(read(&rig).is_ok());
+    assert!(rig.model.act(RIGHT, Act::Read(0)).result.is_ok());
     rig.model.act(LEFT, Act::Message { address, data });
     assert_eq!(rig.model.deliveries().len(), 1);
     rig.model.write(0x0901_200a, bit(0)).expect("there");
@@ -210,13 +211,14 @@ fn a_reset_of_the_logic_forgets_what_was_cached() {
         rig.set(at, value);
     }
     rig.owner(LEFT_BDF).store(PE_RIGHT);
+    rig.tces()[1][0].store(0x6000_0003);
     rig.entry(
         9,
         2 * u64::from(PE_RIGHT),
         [RIGHT_TABLE << 4 | 7 << 8 | 1, 0],
     );
     let forged = rig.model.forge(LEFT_BDF, Act::Read(0));
-    assert_eq!(forged.result, Ok(Reached::Memory(0x5000_0000)));
+    assert_eq!(forged.result, Ok(Reached::Memory(0x6000_0000)));
     // The entry in memory is read again: P, which was set in both, is clear there now.
     let ive = 2 * usize::from(PE_LEFT);
     rig.ivt[ive].store((9 << 2) << 40 | 5 << 32 | u64::from(PE_RIGHT));
