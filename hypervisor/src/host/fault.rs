@@ -55,7 +55,8 @@ pub(crate) fn arm(bootargs: &str) {
 /// Does what is due; called now and then while partitions run, by threads that hold no lock.
 pub(crate) fn tick() {
     let Some(fault) = FAULT.get() else { return };
-    let passed = timebase().wrapping_sub(*fault.start.call_once(timebase));
+    let start = *fault.start.call_once(timebase);
+    let passed = timebase().wrapping_sub(start);
     let due = |after, step: u8| {
         passed >= after
             && STEP
