@@ -5,7 +5,7 @@ use crate::plan::FunctionPlan;
 use crate::scan::bar_offset;
 use crate::{BarKind, Function, Isolation, Path, Plan, Role, Topology, Window};
 use core::fmt;
-use ioda::{CfgError, Ioda, IodaError, M32Segment, Rid, RidSel};
+use ioda::{CfgError, Ioda, IodaError, M32Segment, PeNumber, Rid, RidRule, RidSel};
 
 /// A plan could not be programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,17 @@ pub enum ApplyError {
     Bar(Path, u8),
     /// The host bridge refused.
     Host(Path, IodaError),
+    /// A requester of this function belongs to another endpoint than the one it is to get.
+    Taken {
+        /// The function.
+        path: Path,
+        /// The requester.
+        rid: Rid,
+        /// The endpoint that was to get it.
+        wanted: PeNumber,
+        /// The endpoint that has it.
+        owner: PeNumber,
+    },
     /// There is no function of this index, or it is a bridge.
     Function,
 }
@@ -28,6 +39,15 @@ impl fmt::Display for ApplyError {
             }
             Self::Bar(path, bar) => write!(f, "{path}: BAR {bar} does not keep its address"),
             Self::Host(path, error) => write!(f, "{path}: {error}"),
+            Self::Taken {
+                path,
+                rid,
+                wanted,
+                owner,
+            } => write!(
+                f,
+                "{path}: {rid} is wanted for {wanted} and belongs to {owner}"
+            ),
             Self::Function => f.write_str("no such device"),
         }
     }
@@ -64,7 +84,7 @@ impl Plan {
     /// and masters nothing; what its owner may switch on is [`crate::GuestFunction`]'s.
     ///
     /// # Errors
-    /// [`ApplyError::Function`], [`ApplyError::Host`], [`ApplyError::Config`].
+    /// [`ApplyError::Function`], [`ApplyError::Taken`], [`ApplyError::Host`], [`ApplyError::Config`].
     pub fn activate(
         &self,
         topology: &Topology,
@@ -73,8 +93,16 @@ impl Plan {
     ) -> Result<(), ApplyError> {
         let (function, plan) = self.device(topology, index)?;
         let wrap = |error| ApplyError::Host(function.path, error);
-        for rids in requesters(function) {
-            host.assign_pe(rids, plan.pe).map_err(wrap)?;
+        for rids in requesters(function, host.caps().rids) {
+            host.assign_pe(rids, plan.pe).map_err(|error| match error {
+                IodaError::RidTaken(rid, owner) => ApplyError::Taken {
+                    path: function.path,
+                    rid,
+                    wanted: plan.pe,
+                    owner,
+                },
+                other => wrap(other),
+            })?;
         }
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), plan.pe).map_err(wrap)?;
@@ -114,7 +142,7 @@ impl Plan {
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), reserved).map_err(wrap)?;
         }
-        for rids in requesters(function) {
+        for rids in requesters(function, host.caps().rids) {
             host.release_pe(rids).map_err(wrap)?;
         }
         Ok(())
@@ -137,13 +165,26 @@ pub(crate) const fn decoding() -> u16 {
 }
 
 /// Under which ids a function's requests reach the host.
-fn requesters(function: &Function) -> impl Iterator<Item = RidSel> {
-    let alias = match function.isolation {
-        Isolation::Alone => None,
-        // A bridge to conventional PCI answers for all below it as device 0 of its secondary bus.
-        Isolation::Behind { first, .. } => Some(RidSel::one(Rid::new(first, 0, 0))),
+fn requesters(function: &Function, rule: RidRule) -> impl Iterator<Item = RidSel> {
+    let (own, alias) = match (function.isolation, rule) {
+        (Isolation::Alone, _) => (function.rids(), None),
+        // A bridge to conventional PCI answers for all below it as device 0 of its secondary bus, or passes their own
+        // ids on. One selection holds both: the block of buses that the scan has aligned for that.
+        (Isolation::Behind { first, last }, RidRule::OneSelection { .. }) => {
+            let buses = u16::from(last.saturating_sub(first)).saturating_add(1);
+            let block = RidSel {
+                bus: first,
+                bus_shift: buses.next_power_of_two().trailing_zeros() as u8,
+                device: None,
+                function: None,
+            };
+            (block, None)
+        }
+        (Isolation::Behind { first, .. }, RidRule::AnySet) => {
+            (function.rids(), Some(RidSel::one(Rid::new(first, 0, 0))))
+        }
     };
-    [function.rids()].into_iter().chain(alias)
+    [own].into_iter().chain(alias)
 }
 
 fn write_bars(

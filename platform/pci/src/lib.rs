@@ -48,4 +48,10 @@ pub use plan::{BAR_STEP, BarPlace, FunctionPlan, Place, Plan, PlanError, Window,
 pub use scan::{ScanError, Topology, scan};
 
 #[cfg(any(test, feature = "cases"))]
-cases::table!(path::tests, tests::guest, tests::planner, tests::scanning,);
+cases::table!(
+    path::tests,
+    tests::blocks,
+    tests::guest,
+    tests::planner,
+    tests::scanning,
+);

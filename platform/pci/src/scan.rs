@@ -10,7 +10,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use core::fmt;
-use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Ioda};
+use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Ioda, RidRule};
 
 /// Everything found on one bridge, each bridge before what is below it.
 #[derive(Clone, Debug, Default)]
@@ -196,42 +196,107 @@ impl Scan<'_> {
         if secondary == 0 {
             return Ok(());
         }
-        let below = Below {
+        let shared = isolation == Isolation::Alone && port == BridgePort::Conventional;
+        let mut below = Below {
             path,
             parent: Some(index),
             bus: secondary,
             devices: if port == BridgePort::Down { 1 } else { 32 },
-            isolation: match (isolation, port) {
-                (Isolation::Alone, BridgePort::Conventional) => Isolation::Behind {
+            isolation: if shared {
+                Isolation::Behind {
                     first: secondary,
                     last: secondary,
-                },
-                (isolation, _) => isolation,
+                }
+            } else {
+                isolation
             },
         };
         let first_below = self.topology.functions.len();
         self.bus(&below)?;
-        let last = self.next_bus.saturating_sub(1).min(LAST_BUS) as u8;
+        let last = match self.host.caps().rids {
+            RidRule::OneSelection { max_bus_shift } if shared => {
+                self.align(&mut below, first_below, bdf, max_bus_shift)?
+            }
+            _ => Some(self.last_bus()),
+        };
+        let (first, last) = last.map_or((0, 0), |last| (below.bus, last));
         let mut config = ConfigSpace::new(self.host, bdf);
-        write_buses(&mut config, bdf.bus(), secondary, last)
+        write_buses(&mut config, bdf.bus(), first, last)
             .map_err(|error| ScanError { bdf, error })?;
         let (above, found) = self.topology.functions.split_at_mut(first_below);
         if let Some(Function {
-            role: Role::Bridge { subordinate, .. },
+            role:
+                Role::Bridge {
+                    secondary,
+                    subordinate,
+                    ..
+                },
             ..
         }) = above.get_mut(index)
         {
-            *subordinate = last;
+            (*secondary, *subordinate) = (first, last);
         }
-        if port == BridgePort::Conventional && isolation == Isolation::Alone {
+        if shared {
             for function in found {
-                function.isolation = Isolation::Behind {
-                    first: secondary,
-                    last,
-                };
+                function.isolation = Isolation::Behind { first, last };
             }
         }
         Ok(())
+    }
+
+    /// The last bus number given.
+    fn last_bus(&self) -> u8 {
+        self.next_bus.saturating_sub(1).min(LAST_BUS) as u8
+    }
+
+    /// Gives what is below the bridge `bdf`, found as `below` tells, an aligned block of a power of two of buses: all of
+    /// it is one endpoint, and the host bridge knows an endpoint's requesters by one such block alone. Its buses are
+    /// numbered anew if they do not begin where one begins.
+    ///
+    /// The block's last bus; `None` if there is none: nothing below was found then.
+    fn align(
+        &mut self,
+        below: &mut Below,
+        first_below: usize,
+        bdf: Bdf,
+        max_bus_shift: u8,
+    ) -> Result<Option<u8>, ScanError> {
+        let first = u16::from(below.bus);
+        let buses = self.next_bus.saturating_sub(first).next_power_of_two();
+        let start = first.next_multiple_of(buses);
+        let end = start.saturating_add(buses);
+        let mut fits = buses <= 1 << max_bus_shift && end <= LAST_BUS + 1;
+        if fits && start != first {
+            self.topology.functions.truncate(first_below);
+            self.next_bus = start.saturating_add(1);
+            below.bus = start as u8;
+            below.isolation = Isolation::Behind {
+                first: below.bus,
+                last: below.bus,
+            };
+            write_buses(
+                &mut ConfigSpace::new(self.host, bdf),
+                bdf.bus(),
+                below.bus,
+                LAST_BUS as u8,
+            )
+            .map_err(|error| ScanError { bdf, error })?;
+            self.bus(below)?;
+            // Devices can tell something else the second time.
+            fits = self.next_bus <= end;
+        }
+        if fits {
+            self.next_bus = end;
+            return Ok(Some(self.last_bus()));
+        }
+        log::warn!(
+            "{}: {buses} buses are below, and no such block is left that the host bridge can tell from the rest: \
+             they are left alone",
+            below.path
+        );
+        self.topology.functions.truncate(first_below);
+        self.next_bus = first;
+        Ok(None)
     }
 }
 

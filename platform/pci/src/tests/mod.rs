@@ -1,5 +1,6 @@
 //! Enumeration, plans and the guest's view, on `ioda-model` through the `phb3` driver.
 
+pub(crate) mod blocks;
 pub(crate) mod guest;
 pub(crate) mod planner;
 pub(crate) mod scanning;
