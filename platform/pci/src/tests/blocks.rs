@@ -218,11 +218,7 @@ fn more_buses_than_a_filter_can_tell_are_left_alone_and_nothing_else_is() {
     let many = fabric.add(up, 0, Device::bridge(0x104c, 0x8233, 6));
     let wide = fabric.add(many, 0, conventional());
     for devfn in 0..40 {
-        fabric.add(
-            wide,
-            devfn << 3 | devfn >> 5,
-            conventional().multifunction(),
-        );
+        fabric.add(wide, devfn.rotate_left(3), conventional().multifunction());
     }
     let other = fabric.add(up, 8, Device::bridge(0x104c, 0x8233, 6));
     let pci = fabric.add(other, 0, conventional());
