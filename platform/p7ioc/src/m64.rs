@@ -34,7 +34,7 @@ impl<R: RegIo> Phb<R> {
             Self::check_pe(pe)?;
         }
         self.check_m64(window, base, shift)?;
-        self.m64_close(window)?;
+        self.write_m64bt(window, 0);
         // Segments first: from the moment it opens, it is its owners'.
         for (segment, pe) in (0u8..).zip(pes) {
             self.write_m64dt(window, segment, pe);

@@ -228,7 +228,8 @@ impl<C: Chip> State<C> {
         let both = bit(4) | bit(5);
         let wanted = if is_read { bit(4) } else { bit(5) };
         let is_config = matches!(target, Target::Config(_));
-        if control & direction == 0
+        // Published drivers give config cycles no direction.
+        if !is_config && control & direction == 0
             || control & wanted == 0
             || control & both != both && !C::injects_halves(self)
             || (control & bit(3) != 0) != is_config

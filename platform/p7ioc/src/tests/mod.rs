@@ -1,9 +1,12 @@
 //! The driver against `ioda-model`, which enforces what is known of the chip.
 
+pub(crate) mod between;
 pub(crate) mod dma;
 pub(crate) mod eeh;
 pub(crate) mod hub;
+pub(crate) mod inject;
 pub(crate) mod interrupts;
+pub(crate) mod skiboot;
 pub(crate) mod start;
 pub(crate) mod windows;
 

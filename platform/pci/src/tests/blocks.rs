@@ -217,7 +217,7 @@ fn more_buses_than_a_filter_can_tell_are_left_alone_and_nothing_else_is() {
     let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
     let many = fabric.add(up, 0, Device::bridge(0x104c, 0x8233, 6));
     let wide = fabric.add(many, 0, conventional());
-    for devfn in 0..40 {
+    for devfn in 0..40u8 {
         fabric.add(wide, devfn.rotate_left(3), conventional().multifunction());
     }
     let other = fabric.add(up, 8, Device::bridge(0x104c, 0x8233, 6));
