@@ -16,6 +16,7 @@ mod against;
 mod failing;
 mod machine;
 mod print;
+mod seeds;
 mod stop;
 mod suite;
 
@@ -24,7 +25,7 @@ use boot as _;
 use ppc64::{PerCpu, power};
 use print::println;
 
-/// The tests of the crates below, as their hosts have them.
+/// The tests of the crates below, as their hosts have them, and programs from seeds.
 const TABLES: &[&[&[cases::Case]]] = &[
     ioda::CASES,
     ioda_model::CASES,
@@ -32,6 +33,7 @@ const TABLES: &[&[&[cases::Case]]] = &[
     p7ioc::CASES,
     phb3::CASES,
     pci::CASES,
+    seeds::CASES,
 ];
 
 /// What the boot code calls on the first thread.
