@@ -6,6 +6,9 @@
 //! fabric can reach is compared with what the specification allows, both ways: nothing that it forbids is
 //! reachable, everything that it grants is. Drivers must answer as it predicts; the model must have no complaint.
 //!
+//! On top of that, [`run_lpars_seed`] has two partitions make random and malformed calls of the hypervisor's (`lpar`)
+//! while their devices try what they like: whatever is asked, nothing crosses.
+//!
 //! [`run_seed`] runs one program made from a seed, [`run_program`] a given one, [`Sabotage`] shows that mistakes
 //! are noticed. No harness and no `std` is needed: firmware runs the same programs.
 #![no_std]
@@ -13,6 +16,7 @@
 
 extern crate alloc;
 
+mod lpars;
 mod machine;
 mod op;
 mod run;
@@ -20,6 +24,7 @@ mod spec;
 #[cfg(any(test, feature = "cases"))]
 mod tests;
 
+pub use lpars::{Mistake, run_lpars_seed, run_lpars_with};
 pub use machine::{Action, Sabotage, Store};
 pub use op::Op;
 pub use run::{Effort, Failure, Summary, run_program, run_seed, run_seed_with};

@@ -1,6 +1,6 @@
 //! Programs that are the same everywhere: on a host, and big-endian in firmware.
 
-use crate::{Chip, Summary, run_seed};
+use crate::{Chip, Summary, run_lpars_seed, run_seed};
 
 /// Runs programs of `steps` steps from seeds 0 to `seeds` less one.
 fn run(chip: Chip, seeds: u64, steps: u64) -> Summary {
@@ -33,7 +33,17 @@ fn a_seed_is_the_same_program_each_time() {
     }
 }
 
+fn partitions_from_seeds_keep_apart_on_both_chips() {
+    for chip in Chip::ALL {
+        match run_lpars_seed(chip, 1, 60) {
+            Ok(summary) => assert!(summary.granted > 20 && summary.done > 5, "{summary:?}"),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+}
+
 cases::cases!(
+    partitions_from_seeds_keep_apart_on_both_chips,
     programs_from_seeds_keep_to_the_specification_on_p7ioc,
     programs_from_seeds_keep_to_the_specification_on_phb3,
     a_seed_is_the_same_program_each_time,

@@ -9,13 +9,13 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use ioda_proof::{Chip, Failure, Summary, run_seed};
+use ioda_proof::{Chip, Failure, Summary, run_lpars_seed, run_seed};
 
 /// Runs random programs against the ownership specification.
 #[derive(Debug, Parser)]
 #[command(name = "soak")]
 struct Arguments {
-    /// Transactions to try on each chip: DMAs, messages, loads, stores, config cycles.
+    /// Transactions to try on each chip and layer: DMAs, messages, loads, stores, config cycles.
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     transactions: u64,
     /// The first program's seed; the others follow.
@@ -27,9 +27,40 @@ struct Arguments {
     /// Steps of a program.
     #[arg(long, value_name = "N", default_value_t = 300)]
     steps: u64,
+    /// This layer alone: the drivers, or two partitions' calls on top of them.
+    #[arg(long, value_enum, value_name = "LAYER")]
+    layer: Option<Layer>,
     /// This chip alone: p7ioc or phb3.
     #[arg(long, value_name = "CHIP", value_parser = chip)]
     chip: Option<Chip>,
+}
+
+/// What programs are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Layer {
+    /// Calls of a driver.
+    Drivers,
+    /// Hcalls and RTAS calls of two partitions.
+    Partitions,
+}
+
+impl Layer {
+    const ALL: [Self; 2] = [Self::Drivers, Self::Partitions];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Drivers => "drivers",
+            Self::Partitions => "partitions",
+        }
+    }
+
+    fn run(self, chip: Chip, seed: u64, steps: u64) -> Result<Summary, Box<Failure>> {
+        match self {
+            Self::Drivers => run_seed(chip, seed, steps),
+            // A program of partitions keeps its memory; longer ones are fewer.
+            Self::Partitions => run_lpars_seed(chip, seed, steps * 10),
+        }
+    }
 }
 
 fn chip(name: &str) -> Result<Chip, String> {
@@ -43,6 +74,7 @@ fn chip(name: &str) -> Result<Chip, String> {
 struct Shared<'a> {
     arguments: &'a Arguments,
     chip: Chip,
+    layer: Layer,
     next: AtomicU64,
     tried: AtomicU64,
     stop: AtomicBool,
@@ -51,14 +83,19 @@ struct Shared<'a> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    for chip in Chip::ALL {
+    for (chip, layer) in Chip::ALL
+        .into_iter()
+        .flat_map(|chip| Layer::ALL.map(|layer| (chip, layer)))
+    {
         if arguments.chip.is_none_or(|only| only == chip)
-            && let Err(failure) = soak(&arguments, chip)
+            && arguments.layer.is_none_or(|only| only == layer)
+            && let Err(failure) = soak(&arguments, chip, layer)
         {
             println!("{failure}");
             println!("the program: {:#?}", failure.program);
             println!(
-                "to run it again: cargo xtask soak --chip {chip} --seed {} --programs 1 --steps {}",
+                "to run it again: cargo xtask soak --chip {chip} --layer {} --seed {} --programs 1 --steps {}",
+                layer.name(),
                 failure.seed.unwrap_or(0),
                 arguments.steps
             );
@@ -68,14 +105,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn soak(arguments: &Arguments, chip: Chip) -> Result<(), Box<Failure>> {
+fn soak(arguments: &Arguments, chip: Chip, layer: Layer) -> Result<(), Box<Failure>> {
     let bar = ProgressBar::new(arguments.transactions);
     let style = ProgressStyle::with_template("    {msg} {wide_bar} {human_pos}/{human_len} {eta}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_message(chip.to_string());
+    bar.set_message(format!("{chip}, {}", layer.name()));
     let shared = Shared {
         arguments,
         chip,
+        layer,
         next: AtomicU64::new(0),
         tried: AtomicU64::new(0),
         stop: AtomicBool::new(false),
@@ -100,7 +138,8 @@ fn soak(arguments: &Arguments, chip: Chip) -> Result<(), Box<Failure>> {
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{chip}: {} transactions, {} got through; {} steps, {} calls done, {} refused; {:.0} transactions a second",
+        "{chip}, {}: {} transactions, {} got through; {} steps, {} calls done, {} refused; {:.0} transactions a second",
+        layer.name(),
         HumanCount(all.transactions),
         HumanCount(all.granted),
         HumanCount(all.steps),
@@ -122,7 +161,7 @@ fn work(shared: &Shared<'_>) -> Result<Summary, Box<Failure>> {
             break;
         }
         let seed = shared.arguments.seed.wrapping_add(number);
-        match run_seed(shared.chip, seed, shared.arguments.steps) {
+        match shared.layer.run(shared.chip, seed, shared.arguments.steps) {
             Ok(summary) => {
                 shared
                     .tried

@@ -9,10 +9,10 @@ use crate::process;
 use crate::toolchain::clean_environment;
 use crate::workspace::Workspace;
 
-/// Tries random programs over drivers and models: ten million transactions on each chip, unless told otherwise.
+/// Tries random programs over drivers and models: ten million transactions on each chip and layer, unless told otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct SoakArguments {
-    /// What the program is told: --transactions N, --seed S, --chip p7ioc|phb3, --steps N, --programs N.
+    /// What the program is told: --transactions N, --seed S, --chip p7ioc|phb3, --layer drivers|partitions, --steps N, --programs N.
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

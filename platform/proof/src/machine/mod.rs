@@ -20,7 +20,7 @@ use ioda::{Ioda, IodaError, IrqBackend, M64Window, MsiSource, PeNumber, Rid, Tce
 use ioda_model::{Delivery, Refusal};
 
 /// Driver and model.
-pub(crate) trait Machine {
+pub(crate) trait Machine: Send {
     fn ioda(&mut self) -> &mut dyn Ioda;
     fn msis(&mut self) -> &mut dyn MsiSource;
     fn flush(&self) -> &dyn TceFlush;
@@ -61,6 +61,8 @@ pub(crate) trait Model {
     fn pull(&self, wire: u8);
     fn fence(&self);
     fn complaints(&self) -> Vec<String>;
+    /// `bytes` bytes of config space of a function of the fabric, as they are.
+    fn config(&self, index: usize, at: usize, bytes: usize) -> u32;
     fn deliveries(&self) -> Vec<Delivery>;
 }
 
@@ -115,6 +117,9 @@ macro_rules! model {
             fn complaints(&self) -> Vec<String> {
                 self.complaints()
             }
+            fn config(&self, index: usize, at: usize, bytes: usize) -> u32 {
+                self.with_fabric(|fabric| fabric.device(index).get(at, bytes))
+            }
             fn deliveries(&self) -> Vec<Delivery> {
                 self.deliveries()
             }
@@ -124,16 +129,25 @@ macro_rules! model {
 
 model!(ioda_model::P7ioc, ioda_model::Phb3);
 
-/// A machine that runs, its devices placed, over the memory of `pool`.
+/// A machine that runs, over the memory of `pool`; nothing below its root port is numbered or placed.
+pub(crate) fn open(
+    chip: Chip,
+    pool: &Pool,
+    sabotage: Option<&'static Sabotage>,
+) -> Result<Box<dyn Machine>, String> {
+    match chip {
+        Chip::P7ioc => p7ioc::start(pool, sabotage),
+        Chip::Phb3 => phb3::start(pool, sabotage),
+    }
+}
+
+/// As [`open`], with its devices placed.
 pub(crate) fn start(
     chip: Chip,
     pool: &Pool,
     sabotage: Option<&'static Sabotage>,
 ) -> Result<Box<dyn Machine>, String> {
-    let mut machine: Box<dyn Machine> = match chip {
-        Chip::P7ioc => p7ioc::start(pool, sabotage)?,
-        Chip::Phb3 => phb3::start(pool, sabotage)?,
-    };
+    let mut machine = open(chip, pool, sabotage)?;
     place(chip, machine.ioda())?;
     machine.arm();
     Ok(machine)
@@ -151,6 +165,6 @@ pub(crate) fn run(
     Err(ioda::ResetError::TimeOut("a start that ends"))
 }
 
-fn keep<T>(value: T) -> &'static T {
+pub(crate) fn keep<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
