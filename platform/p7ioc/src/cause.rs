@@ -107,6 +107,8 @@ pub(crate) mod tests {
             "config write by 01:1f.7: unsupported request, non-fatal error"
         );
         assert_eq!(say(1 << 56 | 0x300 << 16 | 7, 0), "message by 03:00.0");
+        // Both halves alike.
+        assert_eq!(say(0x1000, 0x1000), "DMA write by 00:00.0 at 0x1000");
     }
 
     cases::cases!(a_cause_is_a_sentence,);

@@ -104,10 +104,7 @@ impl<R: RegIo> Phb<R> {
         if area.contains(&real) {
             return Err(InjectError::Unsupported);
         }
-        let offset = real
-            .checked_sub(m32.real)
-            .filter(|offset| *offset < m32.bytes());
-        let offset = offset.ok_or(InjectError::NotOwned)?;
+        let offset = real.checked_sub(m32.real).ok_or(InjectError::NotOwned)?;
         Self::check_segments(
             &self.shadow.m32dt,
             offset,
@@ -124,10 +121,7 @@ impl<R: RegIo> Phb<R> {
 
     fn io_injection(&self, pe: PeNumber, real: u64) -> Result<Armed, InjectError> {
         let caps = self.io_caps();
-        let offset = real
-            .checked_sub(caps.real)
-            .filter(|offset| *offset < hub::IO_BYTES);
-        let offset = offset.ok_or(InjectError::NotOwned)?;
+        let offset = real.checked_sub(caps.real).ok_or(InjectError::NotOwned)?;
         Self::check_segments(&self.shadow.iodt, offset, caps.segment_shift, IO_SHIFT, pe)?;
         Ok(Armed {
             kind: PaprErrInjCtl::OUTBOUND::SET,
@@ -136,7 +130,7 @@ impl<R: RegIo> Phb<R> {
         })
     }
 
-    /// The segment at `offset` must be the endpoint's; so must all others that the comparison cannot tell from
+    /// The segment at `offset` must be there and the endpoint's; so must all others that the comparison cannot tell from
     /// it, or nobody's.
     fn check_segments(
         table: &[u64; PES as usize],

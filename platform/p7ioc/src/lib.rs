@@ -394,6 +394,7 @@ cases::table!(
     tests::skiboot,
     tests::hub,
     tests::interrupts,
+    tests::resets,
     tests::start,
     tests::windows,
 );

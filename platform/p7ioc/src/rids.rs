@@ -117,18 +117,13 @@ impl core::fmt::Display for Overlap {
 
 /// A requester that is in both selections, the lowest.
 pub(crate) fn common(a: RidSel, b: RidSel) -> Option<Rid> {
-    if !a.is_valid() || !b.is_valid() {
-        return None;
-    }
-    let part = |a: Option<u8>, b: Option<u8>| match (a, b) {
-        (Some(a), Some(b)) if a != b => None,
-        (a, b) => Some(a.or(b).unwrap_or(0)),
-    };
-    // Of two aligned ranges of buses that meet, one holds the other, so the higher start is in both.
+    let part = |a: Option<u8>, b: Option<u8>| a.or(b).unwrap_or(0);
+    // Of two aligned ranges of buses that meet, one holds the other, so the higher start is in both. Should
+    // the selections want different devices or functions, or be crooked, they do not hold it.
     let rid = Rid::new(
         a.bus.max(b.bus),
-        part(a.device, b.device)?,
-        part(a.function, b.function)?,
+        part(a.device, b.device),
+        part(a.function, b.function),
     );
     (a.contains(rid) && b.contains(rid)).then_some(rid)
 }

@@ -240,7 +240,9 @@ impl<R: RegIo> Phb<R> {
         self.init_root_port();
         self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x147);
         self.clear_latched();
-        self.mask_receiver_errors(!is_up);
+        if !is_up {
+            self.mask_receiver_errors();
+        }
         self.hub.clear_errors();
         self.hub.unmask_errors();
         let irqs = if is_up { PORT_IRQS } else { PORT_IRQS_NO_LINK };
@@ -254,18 +256,19 @@ impl<R: RegIo> Phb<R> {
         self.port
             .io
             .write64(regs::UTL_PCIE_PORT_IRQ_EN, PORT_IRQS_NO_LINK);
-        self.mask_receiver_errors(true);
+        self.mask_receiver_errors();
         self.port.io.write64(regs::LEM_ERROR_MASK, RESET_LEM_MASK);
     }
 
-    fn mask_receiver_errors(&mut self, masked: bool) {
+    /// Until the root port is set up the next time.
+    fn mask_receiver_errors(&mut self) {
         let mask = self.raw_read(ROOT, AER_CORRECTABLE_MASK, CfgWidth::Word);
-        let mask = if masked {
-            mask | RECEIVER_ERROR
-        } else {
-            mask & !RECEIVER_ERROR
-        };
-        self.raw_write(ROOT, AER_CORRECTABLE_MASK, CfgWidth::Word, mask);
+        self.raw_write(
+            ROOT,
+            AER_CORRECTABLE_MASK,
+            CfgWidth::Word,
+            mask | RECEIVER_ERROR,
+        );
     }
 
     fn change_bridge_control(&mut self, change: fn(u32) -> u32) {

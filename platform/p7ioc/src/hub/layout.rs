@@ -258,6 +258,35 @@ pub(crate) mod tests {
         };
         let found: Vec<u8> = some.phbs().map(|layout| layout.bridge).collect();
         assert_eq!(found, [0, 2]);
+        let unchecked = Facts {
+            presence: Some(0xff),
+            ..FACTS
+        };
+        assert!(unchecked.has(5));
+        assert!(!unchecked.has(6), "there are six");
+    }
+
+    fn facts_that_are_refused_are_named() {
+        for (error, said) in [
+            (
+                FactsError::Bar("ibm,gx-bar-1", 0x10),
+                "ibm,gx-bar-1 is unusable: 0x10",
+            ),
+            (
+                FactsError::Gx(2),
+                "ibm,gx-index names no link of a processor: 2",
+            ),
+            (
+                FactsError::BuidExt(0x80),
+                "ibm,buid-ext has more than 7 bits: 0x80",
+            ),
+            (
+                FactsError::Presence(1),
+                "ibm,br1-presence-detect is no mask of six: 0x01",
+            ),
+        ] {
+            assert_eq!(error.to_string(), said);
+        }
     }
 
     fn bridges_of_two_hubs_of_a_chip_have_names_of_their_own() {
@@ -272,6 +301,13 @@ pub(crate) mod tests {
     }
 
     fn absurd_facts_are_refused() {
+        let largest = Facts {
+            gx: 1,
+            buid_ext: 0x7f,
+            presence: Some(0xfc),
+            ..FACTS
+        };
+        assert_eq!(largest.check(), Ok(()));
         assert_eq!(FACTS.check(), Ok(()));
         let with = |change: fn(&mut Facts)| {
             let mut facts = FACTS;
@@ -304,5 +340,6 @@ pub(crate) mod tests {
         presence_is_a_mask_and_absent_means_all,
         bridges_of_two_hubs_of_a_chip_have_names_of_their_own,
         absurd_facts_are_refused,
+        facts_that_are_refused_are_named,
     );
 }

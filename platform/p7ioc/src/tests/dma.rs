@@ -214,6 +214,64 @@ fn tables_that_the_chip_is_not_known_to_take_are_refused() {
         bench.phb.dma_create(PE_LEFT, &crooked, None),
         Err(IodaError::Table)
     );
+    let beyond = TceTable::new(cells, 1 << 48, 12).expect("for other bridges");
+    assert_eq!(
+        bench.phb.dma_create(PE_LEFT, &beyond, None),
+        Err(IodaError::Table)
+    );
+    // 4 GiB, of which 3 are there.
+    let cells = leak(|| BeU64::new(0), 16 * SLOT);
+    let large = TceTable::new(cells, 0x800_0000, 12).expect("good");
+    for at in [None, Some(TveIndex(0))] {
+        assert_eq!(
+            bench.phb.dma_create(PE_LEFT, &large, at),
+            Err(IodaError::NoWindow)
+        );
+    }
+    bench.good();
+}
+
+fn the_last_slots_are_as_good_as_any() {
+    let mut bench = Bench::started();
+    bench
+        .phb
+        .assign_pe(RidSel::one(LEFT_BDF), PE_LEFT)
+        .expect("free");
+    let table = bench.table(0x100_0000, 2 * SLOT);
+    assert_eq!(
+        bench.phb.dma_create(PE_LEFT, &table, Some(TveIndex(11))),
+        Err(IodaError::Window)
+    );
+    let window = bench.phb.dma_create(PE_LEFT, &table, Some(TveIndex(10)));
+    let window = window.expect("free");
+    assert_eq!((window.tve, window.bus_base), (TveIndex(10), 10 << 28));
+    // To the end of each.
+    for page in [SLOT - 1, 2 * SLOT - 1] {
+        table.cells[page].store(0x4000_0003);
+        let address = window.bus_base + ((page as u64) << 12);
+        assert_eq!(bench.model.dma_write(LEFT, address), Ok(0x4000_0000));
+    }
+    bench.good();
+}
+
+fn a_few_pages_are_flushed_and_no_others() {
+    let mut bench = Bench::started();
+    let (window, table) = bench.own(LEFT_BDF, PE_LEFT, 0x20_0000);
+    for page in [0x7000, 0x7f00] {
+        table.cells[page].store(0x4000_0003);
+        assert!(bench.model.dma_write(LEFT, (page as u64) << 12).is_ok());
+        table.cells[page].store(0x5000_0003);
+    }
+    // 32 pairs.
+    let range = TceRange::Pages {
+        first: 0x7000,
+        count: 64,
+    };
+    bench.port.tce_flush(&window, range);
+    let _ = ioda::RegIo::read64(&bench.port.io, ioda::Reg64::at(0x160));
+    let reached = |page: u64| bench.model.dma_write(LEFT, page << 12);
+    assert_eq!(reached(0x7000), Ok(0x5000_0000));
+    assert_eq!(reached(0x7f00), Ok(0x4000_0000), "not asked for");
     bench.good();
 }
 
@@ -260,6 +318,8 @@ cases::cases!(
     slots_are_handed_out_until_there_are_none,
     a_large_window_takes_slots_in_a_row_each_with_its_piece_of_the_table,
     tables_that_the_chip_is_not_known_to_take_are_refused,
+    the_last_slots_are_as_good_as_any,
+    a_few_pages_are_flushed_and_no_others,
     windows_follow_their_endpoint_to_other_requesters,
     a_window_goes_by_its_own_copy_of_the_filter,
 );

@@ -57,6 +57,18 @@ fn looking_for_a_function_that_is_not_there_stops_nobody() {
     bench.good();
 }
 
+fn a_register_of_ones_that_is_there_clears_no_errors() {
+    let mut bench = Bench::started();
+    bench.model.with_fabric(|fabric| {
+        let device = fabric.device_mut(LEFT);
+        *device = device.clone().with_config(0xf0, 4, u32::MAX);
+    });
+    bench.model.latch_errors(2);
+    assert_eq!(bench.read(LEFT_BDF, 0xf0), u32::MAX);
+    assert_eq!(bench.phb.next_event(), Some(Event::Info(2)));
+    bench.good();
+}
+
 fn errors_that_stop_nothing_are_told_and_cleared() {
     let mut bench = Bench::started();
     bench.model.latch_errors(2);
@@ -126,17 +138,18 @@ fn errors_of_the_fencing_class_count_as_a_fence() {
 }
 
 fn a_freeze_with_a_malformed_packet_counts_as_a_fence() {
-    for is_malformed in [false, true] {
+    // Both the bridge and the root port have to say so.
+    for (errors, is_noted) in [(8, false), (2, true), (8, true)] {
         let mut bench = Bench::started();
         bench.phb.freeze(PE_LEFT, Freeze::all()).expect("there");
-        bench.model.latch_errors(8);
-        if is_malformed {
+        bench.model.latch_errors(errors);
+        if is_noted {
             bench.model.with_fabric(|fabric| {
                 let root = fabric.device_mut(0);
                 *root = root.clone().with_config(0x104, 4, 1 << 18);
             });
         }
-        let want = if is_malformed {
+        let want = if errors == 8 && is_noted {
             Event::Fenced
         } else {
             Event::Frozen(PE_LEFT)
@@ -167,6 +180,7 @@ cases::cases!(
     both_sides_freeze_and_thaw_by_themselves,
     the_detail_tells_who_did_what_and_freezing_again_keeps_it,
     looking_for_a_function_that_is_not_there_stops_nobody,
+    a_register_of_ones_that_is_there_clears_no_errors,
     errors_that_stop_nothing_are_told_and_cleared,
     clearing_errors_clears_the_root_port_s_and_touches_nothing_else,
     a_fenced_bridge_is_known_as_such_until_it_was_reset,

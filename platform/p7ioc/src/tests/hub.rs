@@ -254,6 +254,27 @@ fn the_processor_is_told_which_sources_are_its_own() {
     let on_power7 = with_nx.apply(Processor::Power7, &gx);
     assert_eq!(on_power7, Err(GxError::NoNx));
     assert_eq!(gx.1.get(), 1 << 63 | 8 << 54 | 0x1fc << 45 | 3 << 36);
+    let whole = Reservation {
+        psi: 3,
+        nx: Some((8, 0x1ff)),
+    };
+    assert_eq!(whole.apply(Processor::Power7Plus, &gx), Ok(()));
+    assert_eq!(gx.1.get(), 1 << 63 | 8 << 54 | 0x1ff << 45 | 3 << 36);
+}
+
+fn what_was_not_reserved_is_told_with_its_reason() {
+    let gone = XscomError { pcb: 0x0201_1811 };
+    for (error, said) in [
+        (
+            GxError::Buid(16),
+            "source 0x10 is not on the processor chip".into(),
+        ),
+        (GxError::NoNx, "this processor has no accelerators".into()),
+        (GxError::Xscom(gone), gone.to_string()),
+    ] {
+        assert_eq!(error.to_string(), said);
+        assert_ne!(said, "");
+    }
 }
 
 cases::cases!(
@@ -266,4 +287,5 @@ cases::cases!(
     masked_errors_count_only_where_there_is_no_other,
     the_hub_s_interrupt_is_routed_like_any_other,
     the_processor_is_told_which_sources_are_its_own,
+    what_was_not_reserved_is_told_with_its_reason,
 );

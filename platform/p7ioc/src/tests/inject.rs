@@ -4,6 +4,8 @@ use ioda::{
     IoSegment, IoSpace, M32Segment, MmioIo, TveIndex,
 };
 
+/// `PAPR_ERR_INJ_ADDR`: what accesses are compared with.
+const ADDRESS: u16 = 0x2b8;
 /// `PAPR_ERR_INJ_CTL`: control, and its bits for reads and writes.
 const CONTROL: u16 = 0x2b0;
 const READ: u64 = 1 << (63 - 4);
@@ -145,6 +147,7 @@ fn an_error_that_would_hit_another_is_refused_with_its_owner() {
         (PE_RIGHT, mmio(4), InjectError::Shared(PE_LEFT)),
         (PE_RIGHT, mmio(2), InjectError::NotOwned),
         (PE_RIGHT, InjectTarget::Mmio(0x1000), InjectError::NotOwned),
+        (PE_RIGHT, mmio(128), InjectError::NotOwned),
         (PE_RIGHT, InjectTarget::Dma(left.tve), InjectError::NotOwned),
         (
             PE_RIGHT,
@@ -172,13 +175,15 @@ fn io_space_is_compared_by_its_segments() {
     let (mut bench, _) = furnished();
     let io = bench.phb.io_caps().real;
     bench.phb.map_io(IoSegment(7), PE_LEFT).expect("there");
-    let at = |segment: u64| InjectTarget::Io(io + (segment << 16));
     let once = |target| error(target, InjectAccess::Write, InjectRepeat::Once);
-    assert_eq!(bench.phb.inject(PE_LEFT, once(at(7))), Ok(()));
-    assert_eq!(
-        bench.phb.inject(PE_LEFT, once(at(8))),
-        Err(InjectError::NotOwned)
-    );
+    let within = InjectTarget::Io(io + (7 << 16) + 0x123);
+    assert_eq!(bench.phb.inject(PE_LEFT, once(within)), Ok(()));
+    let unit = (io + (7 << 16)) & 0x0000_ffff_ffff_0000;
+    assert_eq!(bench.model.register(ADDRESS), Some(unit));
+    for real in [io + (8 << 16), io + (128 << 16), io - 1] {
+        let result = bench.phb.inject(PE_LEFT, once(InjectTarget::Io(real)));
+        assert_eq!(result, Err(InjectError::NotOwned), "{real:#x}");
+    }
     bench.model.write32(io + (7 << 16), 1);
     assert_eq!(bench.phb.freeze_state(PE_LEFT), Freeze::all());
     bench.good();

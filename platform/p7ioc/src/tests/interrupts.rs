@@ -139,6 +139,8 @@ fn an_interrupt_that_was_given_back_is_nobodys() {
 
 fn there_are_256_and_quotas_share_them() {
     let mut bench = Bench::started();
+    // What a function can ask for that has message interrupts alone.
+    assert_eq!(bench.phb.msi_block_max(), 32);
     bench.phb.set_msi_quota(PE_LEFT, 40).expect("there");
     assert_eq!(bench.phb.msi_alloc(PE_LEFT, 3).err(), Some(MsiError::Count));
     assert_eq!(
@@ -169,6 +171,8 @@ fn wires_have_numbers_and_routes_of_their_own() {
     let first = bench.phb.layout().lsi_irq;
     let kind = |irq| bench.port.kind(Irq(irq));
     assert_eq!(kind(first), Some(IrqKind::Lsi(0)));
+    assert_eq!(kind(first + 3), Some(IrqKind::Lsi(3)));
+    assert_eq!(kind(first + 4), Some(IrqKind::Bridge(4)));
     assert_eq!(kind(first + 7), Some(IrqKind::Bridge(7)));
     assert_eq!(kind(first + 8), None);
     assert_eq!(kind(first + 0x200), Some(IrqKind::Msi));

@@ -6,6 +6,7 @@ pub(crate) mod eeh;
 pub(crate) mod hub;
 pub(crate) mod inject;
 pub(crate) mod interrupts;
+pub(crate) mod resets;
 pub(crate) mod skiboot;
 pub(crate) mod start;
 pub(crate) mod windows;
@@ -84,7 +85,11 @@ impl Bench {
     }
 
     fn with(facts: Facts) -> Self {
-        let model: &'static Model = Box::leak(Box::new(Model::new(INDEX, fabric())));
+        Self::over(facts, fabric())
+    }
+
+    fn over(facts: Facts, fabric: Fabric) -> Self {
+        let model: &'static Model = Box::leak(Box::new(Model::new(INDEX, fabric)));
         let units = Box::leak(Box::new(Units::new(
             model.regs(Block::Bus),
             model.regs(Block::Crossbar),
