@@ -391,6 +391,7 @@ cases::table!(
     tests::eeh,
     tests::inject,
     tests::between,
+    tests::clear,
     tests::skiboot,
     tests::hub,
     tests::interrupts,

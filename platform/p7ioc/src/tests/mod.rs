@@ -1,6 +1,7 @@
 //! The driver against `ioda-model`, which enforces what is known of the chip.
 
 pub(crate) mod between;
+pub(crate) mod clear;
 pub(crate) mod dma;
 pub(crate) mod eeh;
 pub(crate) mod hub;
