@@ -262,12 +262,13 @@ impl Scan<'_> {
         max_bus_shift: u8,
     ) -> Result<Option<u8>, ScanError> {
         let first = u16::from(below.bus);
-        let buses = self.next_bus.saturating_sub(first).next_power_of_two();
-        let start = first.next_multiple_of(buses);
-        let end = start.saturating_add(buses);
-        let mut fits = buses <= 1 << max_bus_shift && end <= LAST_BUS + 1;
+        let mut buses = self.next_bus.saturating_sub(first);
+        let block = buses.next_power_of_two();
+        let start = first.next_multiple_of(block);
+        let end = start.saturating_add(block);
+        let mut fits = block <= 1 << max_bus_shift && end <= LAST_BUS + 1;
         if fits && start != first {
-            self.topology.functions.truncate(first_below);
+            self.forget(first_below)?;
             self.next_bus = start.saturating_add(1);
             below.bus = start as u8;
             below.isolation = Isolation::Behind {
@@ -283,20 +284,35 @@ impl Scan<'_> {
             .map_err(|error| ScanError { bdf, error })?;
             self.bus(below)?;
             // Devices can tell something else the second time.
-            fits = self.next_bus <= end;
+            buses = self.next_bus.saturating_sub(start);
+            fits = buses <= block;
         }
         if fits {
             self.next_bus = end;
             return Ok(Some(self.last_bus()));
         }
         log::warn!(
-            "{}: {buses} buses are below, and no such block is left that the host bridge can tell from the rest: \
+            "{}: {buses} buses are below, and no block for them is left that the host bridge can tell from the rest: \
              they are left alone",
             below.path
         );
-        self.topology.functions.truncate(first_below);
+        self.forget(first_below)?;
         self.next_bus = first;
         Ok(None)
+    }
+
+    /// Forgets the functions found from index `first` on, and takes the bus numbers of the bridges among them back: a
+    /// bridge that kept its own would answer for a bus that another one gets.
+    fn forget(&mut self, first: usize) -> Result<(), ScanError> {
+        let found = self.topology.functions.get(first..).unwrap_or_default();
+        // Those above come first, and without its bus number a bridge lets no config cycle through.
+        for function in found.iter().rev().filter(|found| !found.is_endpoint()) {
+            let bdf = function.bdf;
+            write_buses(&mut ConfigSpace::new(self.host, bdf), bdf.bus(), 0, 0)
+                .map_err(|error| ScanError { bdf, error })?;
+        }
+        self.topology.functions.truncate(first);
+        Ok(())
     }
 }
 

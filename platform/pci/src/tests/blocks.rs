@@ -6,16 +6,16 @@ use ioda::{Bdf, DmaWindow, PeNumber, TceTable};
 use ioda_model::{P7ioc, P7iocBlock, P7iocRegs, Posing};
 use p7ioc::hub::{Facts, Hub, Processor, Units};
 
-struct Bench7 {
-    model: &'static P7ioc,
-    host: p7ioc::Phb<P7iocRegs>,
+pub(super) struct Bench7 {
+    pub(super) model: &'static P7ioc,
+    pub(super) host: p7ioc::Phb<P7iocRegs>,
 }
 
 /// Entries of a window of 128 MiB, the smallest.
 const SMALL: usize = 0x8000;
 
 impl Bench7 {
-    fn new(fabric: Fabric) -> Self {
+    pub(super) fn new(fabric: Fabric) -> Self {
         const INDEX: u8 = 2;
         let model: &'static P7ioc = Box::leak(Box::new(P7ioc::new(INDEX, fabric)));
         let facts = Facts {
@@ -45,7 +45,7 @@ impl Bench7 {
         Self { model, host }
     }
 
-    fn scan(&mut self) -> Topology {
+    pub(super) fn scan(&mut self) -> Topology {
         scan(0, &mut self.host).expect("config space answers")
     }
 
@@ -79,7 +79,7 @@ impl Bench7 {
     }
 }
 
-fn index_of(topology: &Topology, path: &str) -> usize {
+pub(super) fn index_of(topology: &Topology, path: &str) -> usize {
     let found = topology
         .functions
         .iter()
@@ -87,17 +87,17 @@ fn index_of(topology: &Topology, path: &str) -> usize {
     found.unwrap_or_else(|| panic!("{path} is found"))
 }
 
-fn device() -> Device {
+pub(super) fn device() -> Device {
     Device::endpoint(0x1af4, 0x1000, 0x01_0000).with_bar32(0, 4096)
 }
 
-fn conventional() -> Device {
+pub(super) fn conventional() -> Device {
     Device::bridge(0x10b5, 0x8112, 7)
 }
 
 /// A switch: below its first port a device, below the others a bridge to conventional PCI with so many more behind it.
 /// The fabric and the index of the last device behind each.
-fn switch(inner: &[usize]) -> (Fabric, Vec<usize>) {
+pub(super) fn switch(inner: &[usize]) -> (Fabric, Vec<usize>) {
     let mut fabric = Fabric::new(root());
     let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
     let first = fabric.add(up, 0, Device::bridge(0x104c, 0x8233, 6));
@@ -150,6 +150,155 @@ fn what_is_behind_a_bridge_to_conventional_pci_gets_an_aligned_block() {
                 assert!(want.contains(&(first, last)));
             }
         }
+        assert_eq!(bench.model.complaints(), Vec::<String>::new());
+    }
+}
+
+/// Each bridge has the buses that the topology says, and none that another one has, but for those above it.
+fn assert_buses_are_told_apart(topology: &Topology, host: &mut dyn Ioda) {
+    let mut bridges: Vec<(usize, u8, u8)> = Vec::new();
+    for (index, function) in topology.functions.iter().enumerate() {
+        let Role::Bridge {
+            secondary,
+            subordinate,
+            ..
+        } = function.role
+        else {
+            continue;
+        };
+        let at = ioda::CfgOffset::at(0x18);
+        let buses = host
+            .cfg_read(function.bdf, at, ioda::CfgWidth::Word)
+            .expect("it answers");
+        let want = [function.bdf.bus(), secondary, subordinate, 0];
+        assert_eq!(buses.to_le_bytes(), want, "{function}");
+        if secondary == 0 {
+            continue;
+        }
+        for (other, first, last) in &bridges {
+            let is_above =
+                core::iter::successors(function.parent, |above| topology.functions[*above].parent)
+                    .any(|above| above == *other);
+            let (inside, apart) = (
+                *first < secondary && subordinate <= *last,
+                subordinate < *first || *last < secondary,
+            );
+            assert!(
+                if is_above { inside } else { apart },
+                "{function}: {:?}",
+                (secondary, subordinate, first, last)
+            );
+        }
+        bridges.push((index, secondary, subordinate));
+    }
+}
+
+fn bridges_side_by_side_are_told_apart_when_their_buses_are_numbered_anew() {
+    // How many ports come before decides where the block would begin, and how the old numbers lie to the new ones.
+    for before in 0..9u8 {
+        let mut fabric = Fabric::new(root());
+        let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
+        for port in 0..before {
+            fabric.add(up, port << 3, Device::bridge(0x104c, 0x8233, 6));
+        }
+        let port = fabric.add(up, before << 3, Device::bridge(0x104c, 0x8233, 6));
+        let outer = fabric.add(port, 0, conventional());
+        // On a bus that two claim, the first one here answers: it is found last.
+        let found_last = fabric.add(outer, 0x28, conventional());
+        let found_first = fabric.add(outer, 0x20, conventional());
+        let behind = |id| Device::endpoint(0x1af4, id, 0x01_0000).with_bar32(0, 4096);
+        let last = fabric.add(found_last, 0x08, behind(0x1005));
+        let first = fabric.add(found_first, 0x08, behind(0x1004));
+        // One more level, of which only the second bridge has one.
+        let inner = fabric.add(found_last, 0x30, conventional());
+        let innermost = fabric.add(inner, 0x10, behind(0x1006));
+        let mut bench = Bench7::new(fabric);
+        let topology = bench.scan();
+        let top = format!("phb0/00.0/00.0/{before:02x}.0/00.0");
+        for (path, id, device) in [
+            ("04.0/01.0", 0x1004, first),
+            ("05.0/01.0", 0x1005, last),
+            ("05.0/06.0/02.0", 0x1006, innermost),
+        ] {
+            let function = &topology.functions[index_of(&topology, &format!("{top}/{path}"))];
+            assert_eq!(function.device, id, "{before} ports before: {function}");
+            let bdf = bench.model.with_fabric(|fabric| fabric.bdf(device));
+            assert_eq!(function.bdf, bdf, "{before} ports before: {function}");
+        }
+        // The switch's two and the root's, its ports, four bridges to conventional PCI, three devices.
+        assert_eq!(topology.functions.len(), usize::from(before) + 10);
+        let start = (before + 4).next_multiple_of(4);
+        assert_eq!(blocks(&topology), [(start, start + 3)]);
+        assert_buses_are_told_apart(&topology, &mut bench.host);
+        assert_eq!(bench.model.complaints(), Vec::<String>::new());
+    }
+}
+
+fn a_block_that_would_end_behind_the_last_bus_is_refused_and_its_numbers_are_given_on() {
+    // The bus of the outer bridge, the bridges below it, and the block they get.
+    for (first, inner, want) in [
+        (255u8, 0u8, Some((255, 255))),
+        (252, 2, Some((252, 255))),
+        (253, 1, Some((254, 255))),
+        (253, 2, None),
+        // There is a number for one of them.
+        (254, 3, Some((254, 255))),
+        // There is none for the last of them.
+        (253, 3, None),
+        (250, 5, None),
+    ] {
+        let mut fabric = Fabric::new(root());
+        let up = fabric.add(0, 0, Device::bridge(0x104c, 0x8232, 5));
+        let mut ports = (0u8..).map(|devfn| {
+            let port = Device::bridge(0x104c, 0x8233, 6).multifunction();
+            (devfn, port)
+        });
+        let mut next = || ports.next().expect("there are enough");
+        // The root's and the switch's own buses, one for each port, and that of the port above the outer bridge.
+        for _ in 3..first - 1 {
+            let (devfn, port) = next();
+            fabric.add(up, devfn, port);
+        }
+        let (devfn, port) = next();
+        let port = fabric.add(up, devfn, port);
+        let outer = fabric.add(port, 0, conventional());
+        let nested: Vec<usize> = (0..inner)
+            .map(|number| {
+                let bridge = fabric.add(outer, number << 3, conventional());
+                fabric.add(bridge, 0x08, device());
+                bridge
+            })
+            .collect();
+        let (devfn, port) = next();
+        let after = fabric.add(up, devfn, port);
+        let other = fabric.add(after, 0, device().with_express(0, 0));
+        let mut bench = Bench7::new(fabric);
+        let topology = bench.scan();
+        let case = (first, inner);
+        assert_eq!(blocks(&topology), [want.unwrap_or((0, 0))], "{case:?}");
+        let buses = |bench: &Bench7, index| {
+            let get = |fabric: &mut Fabric| fabric.device(index).get(0x19, 2) as u16;
+            bench.model.with_fabric(get).to_le_bytes()
+        };
+        let alone = topology
+            .functions
+            .iter()
+            .filter(|function| function.is_endpoint() && function.isolation == Isolation::Alone);
+        let alone: Vec<Bdf> = alone.map(|function| function.bdf).collect();
+        if want.is_some() {
+            assert_eq!((buses(&bench, after), alone), ([0, 0], vec![]), "{case:?}");
+        } else {
+            assert_eq!(buses(&bench, after), [first; 2], "{case:?}");
+            assert_eq!(alone, [Bdf::new(first, 0, 0)], "{case:?}");
+            assert_eq!(
+                bench.model.with_fabric(|fabric| fabric.bdf(other)),
+                alone[0]
+            );
+            for index in nested {
+                assert_eq!(buses(&bench, index), [0, 0], "{case:?}: a bus kept");
+            }
+        }
+        assert_buses_are_told_apart(&topology, &mut bench.host);
         assert_eq!(bench.model.complaints(), Vec::<String>::new());
     }
 }
@@ -270,6 +419,8 @@ fn a_requester_that_is_taken_is_told_with_both_owners() {
 
 cases::cases!(
     what_is_behind_a_bridge_to_conventional_pci_gets_an_aligned_block,
+    bridges_side_by_side_are_told_apart_when_their_buses_are_numbered_anew,
+    a_block_that_would_end_behind_the_last_bus_is_refused_and_its_numbers_are_given_on,
     where_any_set_is_one_endpoint_numbers_follow_each_other,
     a_block_of_buses_is_one_endpoint_whatever_id_its_requests_have,
     more_buses_than_a_filter_can_tell_are_left_alone_and_nothing_else_is,
