@@ -140,8 +140,8 @@ impl Source {
 
     /// The gravest of `errors`, the first of several.
     fn gravest(&self, errors: u64) -> Option<HubError> {
-        let rest = !(self.dead | self.fence | self.chatter);
-        let classes = [self.dead, self.fence, self.chatter, rest].into_iter();
+        // The last takes what is left.
+        let classes = [self.dead, self.fence, self.chatter, u64::MAX].into_iter();
         let worst = classes
             .map(|class| errors & class)
             .find(|errors| *errors != 0)?;

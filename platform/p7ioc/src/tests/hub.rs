@@ -37,6 +37,19 @@ fn a_quiet_hub_has_nothing_to_tell() {
     bench.good();
 }
 
+fn errors_of_a_unit_that_the_hub_does_not_flag_are_not_told() {
+    for (_, lem, unit, dead) in UNITS {
+        // One that kills, one that fences on a bridge's port, and one that does neither.
+        for errors in [dead, 0xa4f4 << 48, !dead & !(0xa4f4 << 48)] {
+            let bench = Bench::started();
+            bench.set_hub(lem, errors);
+            bench.set_hub(lem + 0x40, errors);
+            assert_eq!(bench.scan_hub(), [], "{unit:?} and {errors:#x}");
+            bench.good();
+        }
+    }
+}
+
 /// Every unit: its bit in GEM, its registers, what is fatal to the hub.
 const UNITS: [(u32, u32, Unit, u64); 13] = [
     (1, 0x3e_1e00, Unit::Global, 0xf000_87e0_f4fc_ffff),
@@ -168,6 +181,56 @@ fn the_gravest_comes_first_and_death_comes_alone() {
     );
 }
 
+fn an_error_that_stopped_nothing_is_ended_alone() {
+    let bench = Bench::started();
+    let [misc, i2c] = [0x3e_a000, 0x3e_b000];
+    let reg = |at| bench.model.hub_register(at).unwrap_or(0);
+    let mask = reg(misc + 0x18);
+    assert_eq!(mask & bit(28), 0);
+    bench.latch_hub(24, misc, bit(20) | bit(21) | bit(28));
+    bench.latch_hub(25, i2c, bit(20));
+    let error = |unit, bit, class| HubError { unit, bit, class };
+    let left = || {
+        let noted = reg(misc + 0x40);
+        assert_eq!(reg(misc), noted, "what is latched and what was noted");
+        (noted, reg(misc + 0x18), reg(0x3e_0028))
+    };
+    let both = bit(24) | bit(25);
+    bench.hub.clear(&error(Unit::Misc, 20, Class::Info));
+    assert_eq!(left(), (bit(21) | bit(28), mask, both));
+    // One that does not end by itself is not told again.
+    bench.hub.clear(&error(Unit::Misc, 28, Class::Chatter));
+    assert_eq!(left(), (bit(21), mask | bit(28), both));
+    bench.hub.clear(&error(Unit::Misc, 21, Class::Info));
+    assert_eq!(left(), (0, mask | bit(28), bit(25)));
+    let other = error(Unit::I2c, 20, Class::Info);
+    assert_eq!(bench.scan_hub(), [HubEvent::Info(other)]);
+    bench.hub.clear(&other);
+    assert_eq!(bench.scan_hub(), []);
+    assert_eq!(reg(0x3e_0028), 0);
+    bench.good();
+}
+
+fn an_error_that_stopped_something_is_not_ended() {
+    for (gem, lem, unit, n, class) in [
+        (24, 0x3e_a000, Unit::Misc, 30, Class::Dead),
+        (8, 0x3d_4200, Unit::Crossbar(4), 0, Class::Fence),
+    ] {
+        let bench = Bench::started();
+        bench.latch_hub(gem, lem, bit(n));
+        let reg = |at| bench.model.hub_register(at).unwrap_or(0);
+        let all = || [lem, lem + 0x18, lem + 0x40, 0x3e_0028].map(reg);
+        let before = all();
+        // Whatever class is claimed.
+        for class in [class, Class::Info, Class::Chatter] {
+            let bit = n as u8;
+            bench.hub.clear(&HubError { unit, bit, class });
+            assert_eq!(all(), before, "{unit:?}");
+        }
+        bench.good();
+    }
+}
+
 fn masked_errors_count_only_where_there_is_no_other() {
     let bench = Bench::started();
     // 23 ends the hub, 17 does not.
@@ -279,11 +342,14 @@ fn what_was_not_reserved_is_told_with_its_reason() {
 
 cases::cases!(
     a_quiet_hub_has_nothing_to_tell,
+    errors_of_a_unit_that_the_hub_does_not_flag_are_not_told,
     every_error_of_every_unit_has_its_class,
     a_hub_that_does_not_answer_is_dead_with_all_its_bridges,
     a_fence_is_told_of_the_bridge_it_is_about_until_that_was_reset,
     an_error_of_a_crossbar_port_shuts_its_bridge_until_that_was_reset,
     the_gravest_comes_first_and_death_comes_alone,
+    an_error_that_stopped_nothing_is_ended_alone,
+    an_error_that_stopped_something_is_not_ended,
     masked_errors_count_only_where_there_is_no_other,
     the_hub_s_interrupt_is_routed_like_any_other,
     the_processor_is_told_which_sources_are_its_own,
