@@ -72,12 +72,23 @@ impl<R: RegIo> Phb<R> {
     }
 
     pub(crate) fn find_event(&mut self) -> Option<Event> {
+        if let Some(gone) = self.find_gone() {
+            return Some(gone);
+        }
+        let event = self.find_latched()?;
+        // One that shuts itself off while it is asked answers ones, which look like anything.
+        Some(self.find_gone().unwrap_or(event))
+    }
+
+    /// Whether the bridge is out of reach by the fast path.
+    fn find_gone(&mut self) -> Option<Event> {
         if self.hub.is_dead() {
             return Some(Event::Dead);
         }
-        if self.is_fenced() {
-            return Some(Event::Fenced);
-        }
+        self.is_fenced().then_some(Event::Fenced)
+    }
+
+    fn find_latched(&mut self) -> Option<Event> {
         let latched = self.port.io.read64(regs::LEM_FIR_ACCUM);
         if latched == u64::MAX {
             return Some(Event::Dead);
@@ -87,20 +98,23 @@ impl<R: RegIo> Phb<R> {
             let first = u16::try_from(flags.leading_zeros()).ok()?;
             (flags != 0).then_some(PeNumber(word.saturating_mul(64).saturating_add(first)))
         });
-        let is_malformed = latched & fir::MALFORMED != 0
-            && self.raw_read(ROOT, AER_UNCORRECTABLE, CfgWidth::Word) & MALFORMED != 0;
         let is_fence = latched & fir::FENCE != 0;
-        if is_fence || (frozen.is_some() && is_malformed) {
+        if is_fence || (frozen.is_some() && self.has_malformed(latched)) {
             self.fenced = true;
             return Some(Event::Fenced);
         }
         if let Some(pe) = frozen {
             return Some(Event::Frozen(pe));
         }
-        match latched & fir::INFO {
-            0 => None,
-            info => Some(Event::Info(info)),
-        }
+        // Those that freeze endpoints are told too where none is frozen: they keep later ones from being noted.
+        (latched != 0).then_some(Event::Info(latched))
+    }
+
+    /// Whether the root port too says that a malformed packet came in, if `latched` does.
+    pub(crate) fn has_malformed(&self, latched: u64) -> bool {
+        latched != u64::MAX
+            && latched & fir::MALFORMED != 0
+            && self.raw_read(ROOT, AER_UNCORRECTABLE, CfgWidth::Word) & MALFORMED != 0
     }
 
     /// Clears every latched error, without unmasking any.
@@ -127,6 +141,7 @@ impl<R: RegIo> Phb<R> {
         }
         io.write64(regs::LEM_FIR_AND_MASK, !fir);
         io.write64(regs::LEM_WOF, 0);
+        self.hub.forget_errors();
     }
 
     pub(crate) fn clear_root_port_errors(&mut self) {

@@ -16,13 +16,13 @@ const RESET_NONE: u64 = 0xe000_0000_0000_0000;
 const CONTROL: u64 = 0x7f38_0000_0000_0000;
 
 /// Error traps of each block: freeze (and interrupt) and fence enables, and what is reported.
-struct Traps {
+pub(crate) struct Traps {
     lem: u64,
-    freeze: u64,
-    fence: u64,
+    pub(crate) freeze: u64,
+    pub(crate) fence: u64,
 }
 
-const TRAPS: [Traps; 4] = [
+pub(crate) const TRAPS: [Traps; 4] = [
     Traps {
         lem: 0xffff_ffff_efff_ffff,
         freeze: 0x0000_0000_61c0_0000,

@@ -27,6 +27,7 @@ mod cause;
 mod config;
 mod dma;
 mod eeh;
+mod errlog;
 pub mod hub;
 mod init;
 mod inject;
@@ -43,6 +44,7 @@ mod start;
 pub(crate) mod tests;
 
 pub use cause::Cause;
+pub use errlog::{ErrorClass, ErrorLog, TrapBlock, TrapLog};
 pub use hub::{HubPort, Layout};
 pub use m64::M64_SEGMENTS;
 pub use port::Port;
@@ -392,6 +394,8 @@ cases::table!(
     tests::inject,
     tests::between,
     tests::clear,
+    tests::latched,
+    tests::order,
     tests::skiboot,
     tests::hub,
     tests::interrupts,

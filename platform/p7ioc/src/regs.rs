@@ -272,7 +272,11 @@ register_bitfields![u64,
 /// FIR bits by what they mean for the bridge.
 pub(crate) mod fir {
     pub(crate) const FENCE: u64 = 0xadb6_50cb_808d_d051;
+    pub(crate) const FREEZE: u64 = 0x0000_a014_7f50_092c;
     pub(crate) const INFO: u64 = 0x5249_0f20_0022_2682;
+    // Each bit is of one class.
+    const _: () = assert!(FENCE ^ FREEZE ^ INFO == u64::MAX);
+    const _: () = assert!(FENCE & FREEZE == 0 && FREEZE & INFO == 0 && INFO & FENCE == 0);
     /// 60: with a malformed packet at the root port, a freeze is a fence.
     pub(crate) const MALFORMED: u64 = super::bit(60);
 }

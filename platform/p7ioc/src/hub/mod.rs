@@ -80,6 +80,14 @@ impl<R: RegIo> Units<R> {
         self.io(at.block).write64(at.reg, value);
     }
 
+    /// GEM forgets that the unit of its bit `gem` had errors; under the lock of what bridges share.
+    fn forget(&self, gem: u32) {
+        let flagged = self.read(regs::GEM_WOF);
+        if flagged & regs::bit(gem & 63) != 0 {
+            self.write(regs::GEM_WOF, flagged & !regs::bit(gem & 63));
+        }
+    }
+
     fn shut(&self, bridge: u8) {
         self.shut.fetch_or(0x80 >> (bridge & 7), Ordering::Relaxed);
     }

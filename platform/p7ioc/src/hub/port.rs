@@ -3,6 +3,7 @@
 use super::Units;
 use super::regs::{self, bit, lem};
 use super::routing::bridge_port;
+use super::scan::{GLOBAL_GEM, bridge_gem, port_gem};
 use super::start::crossbar_errors;
 use ioda::RegIo;
 
@@ -53,11 +54,19 @@ impl<R: RegIo> HubPort<R> {
         );
     }
 
+    /// Clears the errors of the crossbar's port.
     pub(crate) fn clear_errors(&self) {
-        self.units
-            .write(crossbar_errors(bridge_port(self.index)).plus(lem::FIR), 0);
-        self.units
-            .write(crossbar_errors(bridge_port(self.index)).plus(lem::WOF), 0);
+        let port = bridge_port(self.index);
+        let _shared_registers = self.units.resets.lock();
+        self.units.write(crossbar_errors(port).plus(lem::FIR), 0);
+        self.units.write(crossbar_errors(port).plus(lem::WOF), 0);
+        self.units.forget(port_gem(port));
+    }
+
+    /// The bridge's own errors were cleared: the hub points to it no more, until the next one.
+    pub(crate) fn forget_errors(&self) {
+        let _shared_registers = self.units.resets.lock();
+        self.units.forget(bridge_gem(self.index));
     }
 
     /// Holds the bridge and its crossbar port in reset.
@@ -80,6 +89,9 @@ impl<R: RegIo> HubPort<R> {
             (regs::RGC_LEM.plus(lem::WOF), FENCE_NOTED),
         ] {
             self.units.write(reg, self.units.read(reg) & !noted);
+        }
+        if self.units.read(regs::RGC_LEM.plus(lem::WOF)) == 0 {
+            self.units.forget(GLOBAL_GEM);
         }
     }
 

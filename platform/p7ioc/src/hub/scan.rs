@@ -91,20 +91,25 @@ const fn to_bridge(index: u8) -> Source {
     let port = bridge_port(index);
     Source {
         fence: regs::CI_FENCE_ERRORS,
-        ..source(
-            Unit::Crossbar(port),
-            FIRST_PORT_GEM.wrapping_add(port as u32),
-            0x5b0b << 48,
-        )
+        ..source(Unit::Crossbar(port), port_gem(port), 0x5b0b << 48)
     }
 }
 
-/// GEM 4:11 are the crossbar's ports, 16:21 the bridges.
+/// GEM 1 is the global registers, 4:11 are the crossbar's ports, 16:21 the bridges.
+pub(super) const GLOBAL_GEM: u32 = 1;
 const FIRST_PORT_GEM: u32 = 4;
 const FIRST_BRIDGE_GEM: u32 = 16;
 
+pub(super) const fn port_gem(port: u8) -> u32 {
+    FIRST_PORT_GEM.wrapping_add(port as u32)
+}
+
+pub(super) const fn bridge_gem(index: u8) -> u32 {
+    FIRST_BRIDGE_GEM.wrapping_add(index as u32)
+}
+
 const SOURCES: [Source; 13] = [
-    source(Unit::Global, 1, 0xf000_87e0_f4fc_ffff),
+    source(Unit::Global, GLOBAL_GEM, 0xf000_87e0_f4fc_ffff),
     source(Unit::BusUp, 2, 0xf7ff_ffff_ff7f_ffff),
     source(Unit::BusDown, 3, 0xdfff_f7f3_5f80_00bf),
     Source {
@@ -229,8 +234,7 @@ impl<R: RegIo> Hub<R> {
 
     fn find_others(&self, flagged: u64, tell: &mut impl FnMut(HubEvent)) {
         for index in 0..Facts::PHBS {
-            let gem = FIRST_BRIDGE_GEM.wrapping_add(index.into());
-            if self.facts().has(index) && flagged & bit(gem) != 0 {
+            if self.facts().has(index) && flagged & bit(bridge_gem(index)) != 0 {
                 tell(HubEvent::Bridge(index));
             }
         }
@@ -276,8 +280,7 @@ impl<R: RegIo> Hub<R> {
         let noted = self.units.read(at(lem::WOF)) & !ended;
         self.units.write(at(lem::WOF), noted);
         if noted == 0 {
-            let flagged = self.units.read(regs::GEM_WOF);
-            self.units.write(regs::GEM_WOF, flagged & !bit(source.gem));
+            self.units.forget(source.gem);
         }
     }
 }

@@ -159,7 +159,8 @@ impl<R: RegIo> Hub<R> {
         }
         self.init_routing();
         // The port upwards comes last.
-        for (number, port) in (0u16..8).zip(PORTS).rev() {
+        let [upwards, others @ ..] = PORTS;
+        for (number, port) in (1u16..).zip(others).chain([(0, upwards)]) {
             self.units.write(crossbar_port(number), port.open);
         }
     }

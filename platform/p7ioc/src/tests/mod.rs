@@ -7,6 +7,8 @@ pub(crate) mod eeh;
 pub(crate) mod hub;
 pub(crate) mod inject;
 pub(crate) mod interrupts;
+pub(crate) mod latched;
+pub(crate) mod order;
 pub(crate) mod resets;
 pub(crate) mod skiboot;
 pub(crate) mod start;
