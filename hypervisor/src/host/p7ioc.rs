@@ -29,44 +29,40 @@ pub(crate) static DEVICE_MEMORY: &dyn DeviceMemory = &Guarded;
 /// And for the image itself.
 pub(crate) static DEVICE_REGISTERS: Guarded = Guarded;
 
-/// Whether `real` is in a segment whose endpoint is stopped: the machine would not take a load from there well.
-fn is_dark(real: u64) -> bool {
-    bridges().iter().any(|bridge| {
+/// Makes one access to the device register at `real`; `None` if its segment's endpoint is stopped: the machine would not
+/// take a load from there well.
+fn reach<T>(real: u64, access: impl FnOnce() -> T) -> Option<T> {
+    let place = bridges().iter().find_map(|bridge| {
         let m32 = bridge.port.m32();
-        real.checked_sub(m32.real)
-            .filter(|offset| *offset < m32.bytes())
-            .is_some_and(|offset| {
-                u16::try_from(offset >> m32.segment_shift)
-                    .is_ok_and(|segment| bridge.port.relay().is_dark(segment))
-            })
-    })
+        let offset = real
+            .checked_sub(m32.real)
+            .filter(|offset| *offset < m32.bytes())?;
+        let segment = u16::try_from(offset >> m32.segment_shift).ok()?;
+        Some((bridge.port.relay(), segment))
+    });
+    match place {
+        Some((relay, segment)) => relay.reach(segment, access),
+        None => Some(access()),
+    }
 }
 
 impl DeviceMemory for Guarded {
     fn load(&self, at: RealAddr, bytes: u64) -> u64 {
-        if is_dark(at.0) {
-            return u64::MAX.wrapping_shr(64u32.saturating_sub(bytes as u32 * 8));
-        }
-        IO.load(at, bytes)
+        reach(at.0, || IO.load(at, bytes))
+            .unwrap_or_else(|| u64::MAX.wrapping_shr(64u32.saturating_sub(bytes as u32 * 8)))
     }
     fn store(&self, at: RealAddr, bytes: u64, value: u64) {
-        if !is_dark(at.0) {
-            IO.store(at, bytes, value);
-        }
+        // Dropped where it is not made.
+        let _ = reach(at.0, || IO.store(at, bytes, value));
     }
 }
 
 impl MmioIo for Guarded {
     fn read32(&self, real: u64) -> u32 {
-        if is_dark(real) {
-            return u32::MAX;
-        }
-        DeviceRegisters.read32(real)
+        reach(real, || DeviceRegisters.read32(real)).unwrap_or(u32::MAX)
     }
     fn write32(&self, real: u64, value: u32) {
-        if !is_dark(real) {
-            DeviceRegisters.write32(real, value);
-        }
+        let _ = reach(real, || DeviceRegisters.write32(real, value));
     }
 }
 

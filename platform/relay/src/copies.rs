@@ -1,9 +1,10 @@
 //! What was last taken over from the model's tables: [`Copies`].
 
 use crate::entry::{Filter, Route, Sender, Window};
+use crate::root::Pass;
 use crate::trees::{SLOTS, Slots};
 use crate::{RESERVED, SEGMENTS};
-use ioda::{Freeze, PeNumber, RidSel};
+use ioda::{Freeze, PeNumber, Rid, RidSel};
 
 pub(crate) const PES: usize = 128;
 pub(crate) const MSIS: usize = 256;
@@ -17,8 +18,10 @@ pub(crate) struct Endpoint {
     pub(crate) stopped: Freeze,
     /// The requesters that the real bridge sorts to it.
     pub(crate) bound: Option<RidSel>,
-    /// Whether its functions are kept from decoding.
-    pub(crate) is_silent: bool,
+    /// The requesters that were kept from decoding for it.
+    pub(crate) silenced: Option<RidSel>,
+    /// The real bridge does not translate for it as it should: nothing of it is let through.
+    pub(crate) is_refused: bool,
 }
 
 /// One message interrupt.
@@ -38,14 +41,26 @@ pub(crate) struct Copies {
     pub(crate) messages: [Message; MSIS],
     pub(crate) wires: [Route; WIRES],
     pub(crate) segments: [PeNumber; SEGMENTS as usize],
+    pub(crate) pass: Pass,
 }
 
 impl Endpoint {
+    /// Its requesters.
+    pub(crate) fn rids(&self) -> Option<RidSel> {
+        self.filter.and_then(Filter::rids)
+    }
+
+    /// Whether its functions are to be kept from decoding.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.stopped.contains(Freeze::MMIO)
+    }
+
     const NONE: Self = Self {
         filter: None,
         stopped: Freeze::empty(),
         bound: None,
-        is_silent: false,
+        silenced: None,
+        is_refused: false,
     };
 }
 
@@ -66,11 +81,33 @@ impl Copies {
             messages: [Message::NONE; MSIS],
             wires: [Route::NONE; WIRES],
             segments: [RESERVED; SEGMENTS as usize],
+            pass: Pass::Shut,
         }
     }
 
     pub(crate) fn endpoint(&self, pe: PeNumber) -> Option<&Endpoint> {
         self.endpoints.get(usize::from(pe.0))
+    }
+
+    /// Whether nothing behind `segment` is to answer.
+    pub(crate) fn is_dark(&self, segment: u16) -> bool {
+        let owner = self.segments.get(usize::from(segment));
+        self.pass != Pass::Open
+            || owner.is_none_or(|owner| self.endpoint(*owner).is_none_or(Endpoint::is_silent))
+    }
+
+    /// Whether `rid` may decode again: it has an owner, and none that is stopped.
+    pub(crate) fn may_decode(&self, rid: Rid) -> bool {
+        let mut is_owned = false;
+        for endpoint in &self.endpoints {
+            if endpoint.rids().is_some_and(|rids| rids.contains(rid)) {
+                if endpoint.is_silent() {
+                    return false;
+                }
+                is_owned = true;
+            }
+        }
+        is_owned
     }
 
     /// The slots that translate for `pe`: those of its own filter. A stale copy of the filter lets in whom the P7IOC

@@ -12,7 +12,8 @@
 //!   address and data: [`Relay::message_block`] asks the model first.
 //! - Segments: segment n of the 32-bit window is the real bridge's 128 + n: same size, same PCI addresses.
 //! - Config cycles below the root port are the real ones; the root port is the model's, mirrored below.
-//! - Stopped endpoints: no requester of theirs is let through (DMA), none of their functions decodes (MMIO).
+//! - Stopped endpoints: no requester of theirs is let through (DMA), none of their functions decodes (MMIO),
+//!   nor does one that nobody owns and that was theirs.
 //!
 //! What the real bridge cannot do: 64-bit windows and I/O space are not there.
 #![no_std]
@@ -27,7 +28,6 @@
     )
 )]
 
-#[cfg(test)]
 extern crate alloc;
 
 mod copies;
@@ -37,6 +37,7 @@ mod pending;
 mod port;
 mod real;
 mod regs;
+mod rids;
 mod root;
 mod settle;
 mod trees;
@@ -99,8 +100,10 @@ pub struct Relay<R: 'static, X> {
     trees: Mutex<Trees>,
     /// Endpoints with a tree, for kills, which wait for nobody.
     translating: [AtomicU64; 2],
-    /// Segments whose endpoint's MMIO is stopped.
+    /// Segments behind which nothing answers: their endpoint's MMIO is stopped, or nothing at all passes.
     dark: [AtomicU64; 2],
+    /// Held for each access that [`Self::reach`] makes. Whoever has it waits for nothing and takes no other lock.
+    accesses: Mutex<()>,
 }
 
 impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
@@ -118,7 +121,8 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             real: Mutex::new(Real::new(phb)),
             trees: Mutex::new(trees),
             translating: [const { AtomicU64::new(0) }; 2],
-            dark: [const { AtomicU64::new(0) }; 2],
+            dark: [const { AtomicU64::new(u64::MAX) }; 2],
+            accesses: Mutex::new(()),
         }
     }
 
@@ -154,13 +158,25 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         Ok(self.real.lock().phb.msi_block(first, block.count))
     }
 
-    /// Whether nothing behind segment `segment` of the 32-bit window answers, its endpoint's MMIO being stopped. A load
-    /// from there has to be taken for all ones without asking the machine.
-    #[must_use]
-    pub fn is_dark(&self, segment: u16) -> bool {
+    /// Makes one access to registers behind segment `segment` of the 32-bit window; `None`, and no access, if nothing
+    /// there may be asked: its endpoint's MMIO is stopped, or nothing passes the bridge. For the processor, a load
+    /// from there would be an error; the P7IOC gives all ones.
+    ///
+    /// Nothing stops answering while `access` runs, so it must not wait, and not come back here.
+    pub fn reach<T>(&self, segment: u16, access: impl FnOnce() -> T) -> Option<T> {
+        let _held = self.accesses.lock();
+        (!self.is_dark(segment)).then(access)
+    }
+
+    pub(crate) fn is_dark(&self, segment: u16) -> bool {
         self.dark
             .get(usize::from(segment / 64))
-            .is_some_and(|word| word.load(SeqCst) >> (segment % 64) & 1 == 1)
+            .is_none_or(|word| word.load(SeqCst) >> (segment % 64) & 1 == 1)
+    }
+
+    /// Returns when no access is under way that saw less than what is dark now.
+    pub(crate) fn drain(&self) {
+        drop(self.accesses.lock());
     }
 }
 

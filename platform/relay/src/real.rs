@@ -1,40 +1,34 @@
 //! The real bridge, and the functions behind it that do not decode because their endpoint is stopped: [`Real`].
 
-use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Ioda, PeNumber, RegIo, RidSel, XscomIo};
+use crate::rids::RidSet;
+use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Ioda, RegIo, RidSel, XscomIo};
 use phb3::Phb3;
 
 const VENDOR: CfgOffset = CfgOffset::at(0x00);
 const COMMAND: CfgOffset = CfgOffset::at(0x04);
 const HEADER_TYPE: CfgOffset = CfgOffset::at(0x0e);
+const BUSES: CfgOffset = CfgOffset::at(0x18);
+/// The doubleword of a bridge's control register, and its bit that holds the bus below in reset.
+const INTERRUPT: u16 = 0x3c;
+const BUS_RESET: u32 = 0x40 << 16;
 /// The command register's bit that makes a function answer at its BARs.
 const MEMORY: u32 = 2;
-/// The most functions that can be kept from decoding at a time.
-const MOST: usize = 64;
-
-/// A function that does not decode.
-#[derive(Clone, Copy, Debug)]
-struct Silent {
-    bdf: Bdf,
-    pe: PeNumber,
-    /// What its owner has of [`MEMORY`].
-    wanted: u32,
-}
-
-/// There are more functions to be kept from decoding than can be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TooMany;
 
 /// The real bridge.
 pub(crate) struct Real<R: 'static, X> {
     pub(crate) phb: Phb3<R, X>,
-    silent: [Option<Silent>; MOST],
+    /// Who is kept from decoding. Places without a function are among them: what appears there is kept from it too.
+    silent: RidSet,
+    /// Which of these their owners have decode.
+    wanted: RidSet,
 }
 
 impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
-    pub(crate) const fn new(phb: Phb3<R, X>) -> Self {
+    pub(crate) fn new(phb: Phb3<R, X>) -> Self {
         Self {
             phb,
-            silent: [None; MOST],
+            silent: RidSet::new(),
+            wanted: RidSet::new(),
         }
     }
 
@@ -60,10 +54,11 @@ impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
         if value == width.ones() && !self.is_there(bdf)? {
             return Ok(None);
         }
-        Ok(Some(match self.silent(bdf) {
-            Some(silent) if at == COMMAND => value & !MEMORY | silent.wanted,
-            _ => value,
-        }))
+        if at == COMMAND && self.silent.contains(bdf) && self.is_device(bdf)? {
+            let wanted = if self.wanted.contains(bdf) { MEMORY } else { 0 };
+            return Ok(Some(value & !MEMORY | wanted));
+        }
+        Ok(Some(value))
     }
 
     fn write(
@@ -76,36 +71,44 @@ impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
         if !self.is_there(bdf)? {
             return Ok(None);
         }
-        if let Some(silent) = self.silent(bdf).filter(|_| at == COMMAND) {
-            silent.wanted = value & MEMORY;
+        if at == COMMAND && self.silent.contains(bdf) && self.is_device(bdf)? {
+            self.note_wanted(bdf, value);
             value &= !MEMORY;
         }
         self.phb.cfg_write(bdf, at, width, value)?;
+        if at.get() & !3 == INTERRUPT {
+            self.note_bus_reset(bdf)?;
+        }
         Ok(Some(0))
     }
 
-    fn silent(&mut self, bdf: Bdf) -> Option<&mut Silent> {
-        self.silent
-            .iter_mut()
-            .flatten()
-            .find(|silent| silent.bdf == bdf)
+    fn note_wanted(&mut self, bdf: Bdf, command: u32) {
+        if command & MEMORY == 0 {
+            self.wanted.remove(bdf);
+        } else {
+            self.wanted.insert(bdf);
+        }
+    }
+
+    /// What a bridge holds in reset forgets that it decodes.
+    fn note_bus_reset(&mut self, bdf: Bdf) -> Result<(), CfgError> {
+        let control = CfgOffset::at(INTERRUPT);
+        if !self.is_device(bdf)?
+            && self.phb.cfg_read(bdf, control, CfgWidth::Word)? & BUS_RESET != 0
+        {
+            let [_, first, last, _] = self.phb.cfg_read(bdf, BUSES, CfgWidth::Word)?.to_le_bytes();
+            self.wanted.clear_buses(first..=last);
+        }
+        Ok(())
+    }
+
+    /// Everything below the root port was reset.
+    pub(crate) fn note_reset(&mut self) {
+        self.wanted.clear_buses(0..=u8::MAX);
     }
 
     fn is_there(&mut self, bdf: Bdf) -> Result<bool, CfgError> {
         Ok(self.phb.cfg_read(bdf, VENDOR, CfgWidth::Word)? != u32::MAX)
-    }
-
-    /// Keeps the devices among `rids` from decoding.
-    ///
-    /// # Errors
-    /// [`TooMany`]: some decode still.
-    pub(crate) fn silence(&mut self, pe: PeNumber, rids: RidSel) -> Result<(), TooMany> {
-        for bdf in rids.iter().filter(|bdf| bdf.bus() != 0) {
-            if let Ok(true) = self.is_device(bdf) {
-                self.silence_one(pe, bdf)?;
-            }
-        }
-        Ok(())
     }
 
     fn is_device(&mut self, bdf: Bdf) -> Result<bool, CfgError> {
@@ -114,40 +117,51 @@ impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
             && self.phb.cfg_read(bdf, HEADER_TYPE, CfgWidth::Byte)? & IS_BRIDGE == 0)
     }
 
-    fn silence_one(&mut self, pe: PeNumber, bdf: Bdf) -> Result<(), TooMany> {
-        if self.silent(bdf).is_some() {
-            return Ok(());
+    /// Keeps the devices among `rids` from decoding, and what appears there later.
+    pub(crate) fn silence(&mut self, rids: RidSel) {
+        for bdf in rids.iter().filter(|bdf| bdf.bus() != 0) {
+            if !self.silent.contains(bdf) {
+                self.silent.insert(bdf);
+                self.wanted.remove(bdf);
+                // Fails only where nothing decodes any more.
+                let _ = self.silence_one(bdf);
+            }
         }
-        let place = self.silent.iter_mut().find(|place| place.is_none());
-        let place = place.ok_or(TooMany)?;
-        let Ok(command) = self.phb.cfg_read(bdf, COMMAND, CfgWidth::Half) else {
-            return Ok(());
-        };
-        *place = Some(Silent {
-            bdf,
-            pe,
-            wanted: command & MEMORY,
-        });
-        // Fails only where nothing decodes any more.
-        let _ = self
-            .phb
-            .cfg_write(bdf, COMMAND, CfgWidth::Half, command & !MEMORY);
+    }
+
+    fn silence_one(&mut self, bdf: Bdf) -> Result<(), CfgError> {
+        if self.is_device(bdf)? {
+            let command = self.phb.cfg_read(bdf, COMMAND, CfgWidth::Half)?;
+            self.note_wanted(bdf, command);
+            self.phb
+                .cfg_write(bdf, COMMAND, CfgWidth::Half, command & !MEMORY)?;
+        }
         Ok(())
     }
 
-    /// Lets the devices of `pe` decode again, as their owner has it.
-    pub(crate) fn restore(&mut self, pe: PeNumber) {
-        for place in &mut self.silent {
-            let Some(silent) = place.filter(|silent| silent.pe == pe) else {
-                continue;
-            };
-            *place = None;
-            if let Ok(command) = self.phb.cfg_read(silent.bdf, COMMAND, CfgWidth::Half) {
-                let command = command & !MEMORY | silent.wanted;
-                let _ = self
-                    .phb
-                    .cfg_write(silent.bdf, COMMAND, CfgWidth::Half, command);
+    /// Lets those of `rids` that `may` choose decode again, as their owner has it.
+    pub(crate) fn restore(&mut self, rids: RidSel, may: impl Fn(Bdf) -> bool) {
+        if self.silent.is_empty() {
+            return;
+        }
+        for bdf in rids.iter() {
+            if self.silent.contains(bdf) && may(bdf) {
+                self.silent.remove(bdf);
+                if self.wanted.contains(bdf) {
+                    self.wanted.remove(bdf);
+                    // Fails only where nothing decodes any more.
+                    let _ = self.restore_one(bdf);
+                }
             }
         }
+    }
+
+    fn restore_one(&mut self, bdf: Bdf) -> Result<(), CfgError> {
+        if self.is_device(bdf)? {
+            let command = self.phb.cfg_read(bdf, COMMAND, CfgWidth::Half)?;
+            self.phb
+                .cfg_write(bdf, COMMAND, CfgWidth::Half, command | MEMORY)?;
+        }
+        Ok(())
     }
 }

@@ -17,11 +17,32 @@ const ALL_OF_M32: u32 = 0xfff0_c000;
 /// Base above limit: closed.
 const CLOSED: u32 = 0x0000_fff0;
 
-/// Whether what is below is held in reset.
+/// The command register's bits that let accesses down and requests up.
+const PASS_DOWN: u32 = 2;
+const PASS_UP: u32 = 4;
+
+/// What passes the root port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    Free,
+pub(crate) enum Pass {
+    /// What the port itself lets through.
+    Open,
+    /// The same, but no accesses to memory, by the port's own command register.
+    NoMemory,
+    /// Nothing: the bridge is fenced, held in reset or dead.
+    Shut,
+    /// Nothing: what is below is held in reset.
     Reset,
+}
+
+impl Pass {
+    /// For the model's port `root`.
+    pub(crate) fn of(root: &Device) -> Self {
+        if root.get(COMMAND.get().into(), 2) & PASS_DOWN == 0 {
+            Self::NoMemory
+        } else {
+            Self::Open
+        }
+    }
 }
 
 /// A memory window that forwards below what the model's does.
@@ -32,7 +53,7 @@ const fn window(model: u32) -> u32 {
 
 impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
     /// Makes the real root port do as the model's, `root`, does.
-    pub(crate) fn mirror(&mut self, root: &Device, hold: Hold) {
+    pub(crate) fn mirror(&mut self, root: &Device, pass: Pass) {
         let get = |at: CfgOffset, bytes| root.get(at.get().into(), bytes);
         let mut put = |at, width, value| {
             let before = self.phb.cfg_read(ROOT, at, width);
@@ -45,8 +66,13 @@ impl<R: RegIo + Sync, X: XscomIo> Real<R, X> {
         put(BUSES, CfgWidth::Word, get(BUSES, 4) & 0x00ff_ffff);
         put(MEMORY, CfgWidth::Word, window(get(MEMORY, 4)));
         put(PREFETCH, CfgWidth::Word, CLOSED | 0x0001_0001);
-        put(COMMAND, CfgWidth::Half, get(COMMAND, 2) & 0x147);
-        let held = if hold == Hold::Reset { BUS_RESET } else { 0 };
+        let shut = if pass == Pass::Shut {
+            PASS_DOWN | PASS_UP
+        } else {
+            0
+        };
+        put(COMMAND, CfgWidth::Half, get(COMMAND, 2) & 0x147 & !shut);
+        let held = if pass == Pass::Reset { BUS_RESET } else { 0 };
         put(CONTROL, CfgWidth::Half, get(CONTROL, 2) & !BUS_RESET | held);
     }
 }

@@ -4,7 +4,7 @@ use crate::copies::{Copies, PES};
 use crate::entry::{Filter, Route, Sender, Window, bit, table};
 use crate::pending::Marks;
 use crate::real::Real;
-use crate::root::Hold;
+use crate::root::Pass;
 use crate::{FIRST_MSI, FIRST_SEGMENT, REAL_RESERVED, RESERVED, Relay, SEGMENTS};
 use core::sync::atomic::Ordering::SeqCst;
 use ioda::{Freeze, Ioda, Irq, IrqBackend, M32Segment, PeNumber, RegIo, XscomIo};
@@ -48,16 +48,10 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             work.segments.set_all();
         }
         self.take_over(copies, &work);
-        let mut real = self.real.lock();
         if self.pending.root.swap(false, SeqCst) {
-            let hold = if self.model.holds_below() {
-                Hold::Reset
-            } else {
-                Hold::Free
-            };
-            self.model
-                .with_fabric(|fabric| real.mirror(fabric.device(0), hold));
+            self.apply_root(copies, &work);
         }
+        let mut real = self.real.lock();
         self.apply_endpoints(copies, &mut real, &work);
         for message in work.messages.take() {
             self.apply_message(copies, message);
@@ -70,6 +64,32 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         for segment in work.segments.take() {
             self.apply_segment(copies, &mut real, segment);
         }
+    }
+
+    fn apply_root(&self, copies: &mut Copies, work: &Work) {
+        let open = if self.model.holds_below() {
+            Some(Pass::Reset)
+        } else if self.model.is_open() {
+            None
+        } else {
+            Some(Pass::Shut)
+        };
+        copies.pass =
+            open.unwrap_or_else(|| self.model.with_fabric(|fabric| Pass::of(fabric.device(0))));
+        if copies.pass != Pass::Open {
+            self.dark
+                .iter()
+                .for_each(|word| word.store(u64::MAX, SeqCst));
+            self.drain();
+        }
+        self.model.with_fabric(|fabric| {
+            let mut real = self.real.lock();
+            real.mirror(fabric.device(0), copies.pass);
+            if copies.pass == Pass::Reset {
+                real.note_reset();
+            }
+        });
+        work.segments.set_all();
     }
 
     /// Reads the entries that were written.
@@ -181,19 +201,20 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
     /// The requesters that the real bridge is to sort to `pe`.
     fn wanted(copies: &Copies, pe: PeNumber) -> Option<ioda::RidSel> {
         let endpoint = copies.endpoint(pe)?;
-        let rids = endpoint.filter?.rids()?;
-        (!endpoint.stopped.contains(Freeze::DMA)).then_some(rids)
+        let rids = endpoint.rids()?;
+        (!endpoint.stopped.contains(Freeze::DMA) && !endpoint.is_refused).then_some(rids)
     }
 
     fn unbind(&self, copies: &mut Copies, real: &mut Real<R, X>, pe: PeNumber) {
         let wanted = Self::wanted(copies, pe);
         if let Some(endpoint) = copies.endpoints.get_mut(usize::from(pe.0))
-            && endpoint.bound.is_some()
             && endpoint.bound != wanted
-            && let Some(bound) = endpoint.bound.take()
-            && let Err(error) = real.phb.release_pe(bound)
+            && let Some(bound) = endpoint.bound
         {
-            log::error!("{pe}: its requesters cannot be taken away: {error}");
+            match real.phb.release_pe(bound) {
+                Ok(()) => endpoint.bound = None,
+                Err(error) => log::error!("{pe}: its requesters cannot be taken away: {error}"),
+            }
         }
     }
 
@@ -211,7 +232,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         }
     }
 
-    fn retranslate(&self, copies: &Copies, real: &mut Real<R, X>, pe: PeNumber) {
+    fn retranslate(&self, copies: &mut Copies, real: &mut Real<R, X>, pe: PeNumber) {
         let slots = copies.slots_of(pe);
         let is_any = slots.iter().any(Option::is_some);
         let mut trees = self.trees.lock();
@@ -219,8 +240,13 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         if is_any {
             self.mark_translating(pe);
         }
-        if let Err(error) = trees.renew(&mut real.phb, self.port, pe, &slots) {
-            log::error!("{pe}: DMA windows: {error}");
+        let renewed = trees.renew(&mut real.phb, self.port, pe, &slots);
+        if let Some(endpoint) = copies.endpoints.get_mut(usize::from(pe.0)) {
+            endpoint.is_refused = renewed.is_err();
+        }
+        if let Err(error) = renewed {
+            log::error!("{pe}: DMA windows: {error}; it reaches nothing");
+            self.unbind(copies, real, pe);
         }
         if !is_any && let Some(word) = self.translating.get(usize::from(pe.0 / 64)) {
             word.fetch_and(!(1 << (pe.0 % 64)), SeqCst);
@@ -273,26 +299,25 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         let Some(endpoint) = copies.endpoints.get_mut(usize::from(pe.0)) else {
             return;
         };
-        let is_silent = endpoint.stopped.contains(Freeze::MMIO);
-        if endpoint.is_silent == is_silent {
-            return;
-        }
-        endpoint.is_silent = is_silent;
-        let filter = endpoint.filter;
+        let (rids, is_silent) = (endpoint.rids(), endpoint.is_silent());
+        let before = core::mem::replace(&mut endpoint.silenced, rids.filter(|_| is_silent));
         // Nobody may be about to ask a function that stops decoding: marked first, and unmarked last.
         if is_silent {
             self.mark_dark(copies, pe);
-            if let Some(rids) = filter.and_then(Filter::rids)
-                && real.silence(pe, rids).is_err()
-            {
-                log::error!("{pe}: too many functions: some answer still");
+            if let Some(rids) = rids.filter(|_| before != rids) {
+                self.drain();
+                real.silence(rids);
             }
-        } else {
-            real.restore(pe);
-            for (segment, owner) in copies.segments.iter().enumerate() {
-                if *owner == pe {
-                    work.segments.set(segment);
-                }
+        } else if let Some(rids) = rids {
+            real.restore(rids, |rid| copies.may_decode(rid));
+        }
+        // Who has left this one may be another's, which is not stopped.
+        if let Some(before) = before {
+            real.restore(before, |rid| copies.may_decode(rid));
+        }
+        for (segment, owner) in copies.segments.iter().enumerate() {
+            if *owner == pe {
+                work.segments.set(segment);
             }
         }
     }
@@ -324,9 +349,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
         {
             log::error!("segment {segment}: {error}");
         }
-        let is_dark = copies
-            .endpoint(*owner)
-            .is_some_and(|endpoint| endpoint.is_silent);
+        let is_dark = copies.is_dark(segment);
         if let Some(word) = self.dark.get(usize::from(segment / 64)) {
             let bit = 1 << (segment % 64);
             if is_dark {

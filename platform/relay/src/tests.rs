@@ -1,5 +1,7 @@
 //! The P7IOC's driver over the relay, with a model of a PHB3 for the real bridge.
 
+mod stopped;
+
 use super::*;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -88,13 +90,13 @@ fn run(mut poll: impl FnMut() -> Result<Step, ioda::ResetError>) {
 }
 
 fn real_bridge(
-    kind: Kind,
+    fabric: Fabric,
 ) -> (
     &'static Chip,
     Phb3<&'static Chip, &'static Chip>,
     &'static Port<&'static Chip>,
 ) {
-    let chip: &'static Chip = Box::leak(Box::new(Chip::new(kind, fabric())));
+    let chip: &'static Chip = Box::leak(Box::new(Chip::new(Kind::Emulator, fabric)));
     let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
     let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
     let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
@@ -132,7 +134,11 @@ fn real_bridge(
 
 impl Bench {
     fn new() -> Self {
-        let (chip, phb3, port) = real_bridge(Kind::Emulator);
+        Self::over(fabric())
+    }
+
+    fn over(fabric: Fabric) -> Self {
+        let (chip, phb3, port) = real_bridge(fabric);
         let m32 = phb3.pbcq().layout().m32.real + M32_OFFSET;
         let trees = leak(|| BeU64::new(0), Trees::ENTRIES);
         chip.add_memory(TREES, Box::new(trees));

@@ -40,7 +40,7 @@ pub(crate) type Slots = [Option<Window>; SLOTS];
 /// Memory for one tree per slot: no more endpoints than slots can have any.
 pub struct Trees {
     memory: DmaTable<BeU64>,
-    owners: [Option<(PeNumber, DmaWindow)>; SLOTS],
+    pub(crate) owners: [Option<(PeNumber, DmaWindow)>; SLOTS],
 }
 
 impl Trees {
@@ -87,11 +87,15 @@ impl Trees {
                 Ok(())
             }
             (Some(tree), false) => {
-                let window = self.owners.get_mut(tree).and_then(Option::take);
-                let closed = match window {
-                    Some((_, window)) => phb.dma_destroy(&window),
+                let owner = self.owners.get_mut(tree);
+                let closed = match owner.as_ref().and_then(|owner| owner.as_ref()) {
+                    Some((_, window)) => phb.dma_destroy(window),
                     None => Ok(()),
                 };
+                // What may be in use still is nobody else's.
+                if let Some(owner) = owner.filter(|_| closed.is_ok()) {
+                    *owner = None;
+                }
                 self.fill(tree, slots);
                 closed
             }
