@@ -403,6 +403,7 @@ cases::table!(
     pbcq::tests,
     port::tests,
     tests::eeh,
+    tests::inject,
     tests::interrupts,
     tests::isolation,
     tests::start,

@@ -80,6 +80,15 @@ pub(crate) enum OneShot {
     Clears,
 }
 
+/// What an injection is compared with, as far as its mask goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// The bus of a config cycle, 16 MiB of memory, 64 KiB of I/O space, the number of a DMA window (P7IOC).
+    Blocks,
+    /// The function of a config cycle, the address of all else.
+    Addresses,
+}
+
 /// How translations are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caching {
@@ -115,6 +124,7 @@ pub(crate) struct Params {
     pub(crate) pest: Home,
     pub(crate) traps: Traps,
     pub(crate) one_shot: OneShot,
+    pub(crate) compared: Compared,
     pub(crate) caching: Caching,
     /// The registers over which the link layer's are reached.
     /// PESTA of a request without a window.

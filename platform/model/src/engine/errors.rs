@@ -3,7 +3,7 @@
 use super::tables::{PESTA, PESTB};
 use super::{Change, State};
 use crate::bits::{bit, place};
-use crate::chip::{Chip, Home, OneShot, Trap};
+use crate::chip::{Chip, Compared, Home, OneShot, Trap};
 use alloc::format;
 use ioda::Rid;
 
@@ -89,7 +89,8 @@ pub(crate) enum Target {
     Config(Rid),
     Mmio(u64),
     Io(u64),
-    Dma(u64),
+    /// The window's number, and the address.
+    Dma(u64, u64),
 }
 
 impl<C: Chip> State<C> {
@@ -220,7 +221,7 @@ impl<C: Chip> State<C> {
     /// Whether an injection strikes here.
     pub(crate) fn injected(&mut self, target: Target, is_read: bool) -> bool {
         let control = self.reg(INJECT);
-        let direction = if matches!(target, Target::Dma(_)) {
+        let direction = if matches!(target, Target::Dma(..)) {
             bit(0)
         } else {
             bit(1)
@@ -236,11 +237,20 @@ impl<C: Chip> State<C> {
         {
             return false;
         }
-        let (seen, compared) = match target {
-            Target::Config(rid) => (place(rid.bus().into(), 4, 11), place(0xff, 4, 11)),
-            Target::Mmio(real) => (real, place(u64::MAX, 16, 39)),
-            Target::Io(real) => (real, place(u64::MAX, 16, 47)),
-            Target::Dma(window) => (window, place(0xf, 60, 63)),
+        let (seen, compared) = match (C::PARAMS.compared, target) {
+            (Compared::Blocks, Target::Config(rid)) => {
+                (place(rid.bus().into(), 4, 11), place(0xff, 4, 11))
+            }
+            (Compared::Blocks, Target::Mmio(real)) => (real, place(u64::MAX, 16, 39)),
+            (Compared::Blocks, Target::Io(real)) => (real, place(u64::MAX, 16, 47)),
+            (Compared::Blocks, Target::Dma(window, _)) => (window, place(0xf, 60, 63)),
+            (Compared::Addresses, Target::Config(rid)) => {
+                (place(rid.0.into(), 4, 19), place(0xffff, 4, 19))
+            }
+            (Compared::Addresses, Target::Mmio(real) | Target::Io(real)) => {
+                (real, place(u64::MAX, 16, 63))
+            }
+            (Compared::Addresses, Target::Dma(_, address)) => (address, u64::MAX),
         };
         let differs = (seen ^ self.reg(INJECT_ADDRESS)) & self.reg(INJECT_MASK) & compared;
         let strikes = differs == 0;

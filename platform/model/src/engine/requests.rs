@@ -88,7 +88,7 @@ impl<C: Chip> State<C> {
         if self.tables.is_stopped(PESTB, pe) {
             return Err((Some(pe), Refusal::Frozen));
         }
-        let target = Target::Dma(u64::from(choice.window));
+        let target = Target::Dma(u64::from(choice.window), address);
         let refused = if self.injected(target, access == Access::Read) {
             Refused::blaming(Refusal::Injected, pe, ABORT)
         } else {

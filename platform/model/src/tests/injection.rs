@@ -23,13 +23,13 @@ fn mapped(rig: &dyn Rig) {
     rig.kill_all();
 }
 
-/// The number of the window of an endpoint, as far as four bits go.
-fn window(rig: &dyn Rig, pe: u16) -> u64 {
-    let is_shared = rig.bus(PE_RIGHT) != rig.bus(PE_LEFT);
-    if is_shared {
-        rig.bus(pe) >> 28
+/// What an endpoint's DMA is compared by, and which of its bits: the number of its window, as far as four bits go, or the
+/// page at its start.
+fn window(rig: &dyn Rig, pe: u16) -> (u64, u64) {
+    if rig.name() == "P7IOC" {
+        (rig.bus(pe) >> 28, 0xf)
     } else {
-        (2 * u64::from(pe)) & 0xf
+        (rig.bus(pe), !0xfff)
     }
 }
 
@@ -39,9 +39,13 @@ fn an_error_of_dma_strikes_its_window_and_direction_alone() {
         mapped(rig);
         let act = |index, act| rig.model().act(index, act).result;
         let at = |pe| rig.bus(pe);
-        arm(rig, INBOUND | READ | STICKY, window(rig, PE_LEFT), 0xf);
+        let (address, mask) = window(rig, PE_LEFT);
+        arm(rig, INBOUND | READ | STICKY, address, mask);
         assert!(act(LEFT, Act::Write(at(PE_LEFT))).is_ok());
-        assert!(act(RIGHT, Act::Read(at(PE_RIGHT))).is_ok());
+        // Where each has addresses of its own, the same one of another is struck too.
+        if at(PE_RIGHT) != at(PE_LEFT) {
+            assert!(act(RIGHT, Act::Read(at(PE_RIGHT))).is_ok());
+        }
         for _ in 0..2 {
             let struck = act(LEFT, Act::Read(at(PE_LEFT)));
             assert_eq!(struck, Err(Refusal::Injected), "{}", rig.name());
@@ -86,12 +90,51 @@ fn an_error_of_mmio_strikes_16_mib_and_one_of_config_a_bus() {
     }
 }
 
+fn an_address_is_compared_by_blocks_on_a_p7ioc_and_wholly_on_the_others() {
+    for rig in rigs() {
+        let rig = &*rig;
+        let is_block = rig.name() == "P7IOC";
+        mapped(rig);
+        let bus = rig.bus(PE_LEFT);
+        let (page, mask) = window(rig, PE_LEFT);
+        arm(rig, INBOUND | READ | STICKY, page | 8, mask | 8);
+        assert!(rig.model().act(LEFT, Act::Read(bus + 0x10)).result.is_ok());
+        rig.set(0x2b0, 0);
+        let real = rig.segment(LEFT_SEGMENT);
+        arm(rig, OUTBOUND | READ | STICKY, real + 4, u64::MAX);
+        assert_eq!(rig.model().load(real).is_err(), is_block, "{}", rig.name());
+        rig.set(0x2b0, 0);
+        if is_block {
+            recover(rig, PE_LEFT);
+        }
+        let other = Bdf::new(LEFT_BDF.bus(), 1, 0);
+        arm(
+            rig,
+            CONFIG | READ | STICKY,
+            u64::from(other.0) << 44,
+            0xffff << 44,
+        );
+        assert_eq!(
+            rig.config(LEFT_BDF, 0, None) == u32::MAX,
+            is_block,
+            "{}",
+            rig.name()
+        );
+        rig.set(0x2b0, 0);
+        if is_block {
+            recover(rig, PE_LEFT);
+        }
+        good(rig, "compared");
+    }
+}
+
 fn once_is_once_on_a_phb3_and_until_it_is_cleared_on_a_p7ioc() {
     for rig in rigs() {
         let rig = &*rig;
         mapped(rig);
         let read = || rig.model().act(LEFT, Act::Read(rig.bus(PE_LEFT))).result;
-        arm(rig, INBOUND | READ, window(rig, PE_LEFT), 0xf);
+        let (address, mask) = window(rig, PE_LEFT);
+        arm(rig, INBOUND | READ, address, mask);
         assert_eq!(read(), Err(Refusal::Injected));
         let stays = rig.name() == "P7IOC";
         assert_eq!(rig.get(0x2b0) != 0, stays);
@@ -132,6 +175,7 @@ fn what_is_not_known_of_injection_is_complained_of() {
 cases::cases!(
     an_error_of_dma_strikes_its_window_and_direction_alone,
     an_error_of_mmio_strikes_16_mib_and_one_of_config_a_bus,
+    an_address_is_compared_by_blocks_on_a_p7ioc_and_wholly_on_the_others,
     once_is_once_on_a_phb3_and_until_it_is_cleared_on_a_p7ioc,
     the_first_p7ioc_strikes_only_if_both_directions_are_set,
     what_is_not_known_of_injection_is_complained_of,

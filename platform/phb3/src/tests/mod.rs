@@ -1,6 +1,7 @@
 //! The driver against `ioda-model`, which enforces what the chip does.
 
 pub(crate) mod eeh;
+pub(crate) mod inject;
 pub(crate) mod interrupts;
 pub(crate) mod isolation;
 pub(crate) mod start;

@@ -1,7 +1,7 @@
 //! The P7IOC's facts: registers, tables, traps.
 
 use crate::bits::bit;
-use crate::chip::{Caching, Home, How, OneShot, Params, Span, Trap, Traps};
+use crate::chip::{Caching, Compared, Home, How, OneShot, Params, Span, Trap, Traps};
 use crate::engine::tables::{Kind, LXIVT, PEEV, PESTA, PESTB, Shape, TVT};
 
 pub(super) const HRT: u8 = 0;
@@ -121,6 +121,7 @@ pub(super) const PARAMS: Params = Params {
         inbound: trap(INA, 0, 52),
     },
     one_shot: OneShot::Stays,
+    compared: Compared::Blocks,
     caching: Caching::Pairs,
     no_window: bit(17),
     link_registers: 0x400..0x600,

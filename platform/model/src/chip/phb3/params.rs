@@ -1,7 +1,7 @@
 //! The PHB3's facts: registers, tables, traps.
 
 use crate::bits::bit;
-use crate::chip::{Caching, Home, How, OneShot, Params, Span, Trap, Traps};
+use crate::chip::{Caching, Compared, Home, How, OneShot, Params, Span, Trap, Traps};
 use crate::engine::tables::{Kind, LXIVT, PEEV, PESTA, PESTB, Shape, TVT};
 
 pub(super) const M64BT: u8 = 16;
@@ -93,6 +93,7 @@ pub(super) const PARAMS: Params = Params {
         inbound: trap(INA, 0, 58),
     },
     one_shot: OneShot::Clears,
+    compared: Compared::Addresses,
     caching: Caching::Pages,
     no_window: super::super::ioda2::PAGE_FAULT,
     link_registers: 0x400..0x600,

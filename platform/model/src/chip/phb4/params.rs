@@ -2,7 +2,7 @@
 
 use crate::bits::bit;
 use crate::chip::ioda2::PAGE_FAULT;
-use crate::chip::{Caching, Home, How, OneShot, Params, Span, Trap, Traps};
+use crate::chip::{Caching, Compared, Home, How, OneShot, Params, Span, Trap, Traps};
 use crate::engine::tables::{Kind, PEEV, PESTA, PESTB, Shape, TVT};
 
 pub(super) const LIST: u8 = 1;
@@ -106,6 +106,7 @@ pub(super) const fn params(pes: u16) -> Params {
             inbound: trap(ARB, 0, 20),
         },
         one_shot: OneShot::Clears,
+        compared: Compared::Addresses,
         caching: Caching::Pages,
         no_window: PAGE_FAULT,
         link_registers: 0..0,
