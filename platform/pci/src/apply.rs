@@ -119,7 +119,8 @@ impl Plan {
     /// Takes device `index` back: silent, and in the reserved endpoint with all that was its.
     ///
     /// The caller closes its DMA windows and frees its messages. A shared requester (behind a bridge to
-    /// conventional PCI) is taken back with it.
+    /// conventional PCI) is taken back with it: others behind that bridge keep their segments, and reach no memory
+    /// until they are activated again.
     ///
     /// # Errors
     /// [`ApplyError::Function`], [`ApplyError::Config`], [`ApplyError::Host`].

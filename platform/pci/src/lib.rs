@@ -54,4 +54,5 @@ cases::table!(
     tests::guest,
     tests::planner,
     tests::scanning,
+    tests::shared,
 );

@@ -11,10 +11,10 @@ pub(super) struct Bench7 {
     pub(super) host: p7ioc::Phb<P7iocRegs>,
 }
 
-/// Entries of a window of 128 MiB, the smallest.
-const SMALL: usize = 0x8000;
-
 impl Bench7 {
+    /// Entries of a window of 128 MiB, the smallest.
+    pub(super) const SMALL: usize = 0x8000;
+
     pub(super) fn new(fabric: Fabric) -> Self {
         const INDEX: u8 = 2;
         let model: &'static P7ioc = Box::leak(Box::new(P7ioc::new(INDEX, fabric)));
@@ -61,7 +61,7 @@ impl Bench7 {
         plan.activate(topology, index, &mut self.host)
             .expect("it is free");
         let pe = plan.functions[index].pe;
-        let cells = leak(|| BeU64::new(0), SMALL);
+        let cells = leak(|| BeU64::new(0), Self::SMALL);
         self.model.add_memory(table, Box::new(cells));
         cells[0].store(0x4000_0003 + table);
         let table = TceTable::new(cells, table, 12).expect("a table");
@@ -262,13 +262,15 @@ fn a_block_that_would_end_behind_the_last_bus_is_refused_and_its_numbers_are_giv
         let (devfn, port) = next();
         let port = fabric.add(up, devfn, port);
         let outer = fabric.add(port, 0, conventional());
-        let nested: Vec<usize> = (0..inner)
-            .map(|number| {
-                let bridge = fabric.add(outer, number << 3, conventional());
-                fabric.add(bridge, 0x08, device());
-                bridge
-            })
-            .collect();
+        let mut nested = Vec::new();
+        for number in 0..inner {
+            // Every second one is below the one before.
+            let above = nested.last().filter(|_| number % 2 == 1);
+            let above = above.copied().unwrap_or(outer);
+            let bridge = fabric.add(above, number << 3, conventional());
+            fabric.add(bridge, 0xf8, device());
+            nested.push(bridge);
+        }
         let (devfn, port) = next();
         let after = fabric.add(up, devfn, port);
         let other = fabric.add(after, 0, device().with_express(0, 0));

@@ -4,6 +4,7 @@ pub(crate) mod blocks;
 pub(crate) mod guest;
 pub(crate) mod planner;
 pub(crate) mod scanning;
+pub(crate) mod shared;
 
 use crate::{Plan, Topology, plan, scan};
 use cases::prelude::*;
