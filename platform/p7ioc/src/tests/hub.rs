@@ -231,6 +231,46 @@ fn an_error_that_stopped_something_is_not_ended() {
     }
 }
 
+fn all_is_told_however_much_there_is() {
+    let bench = Bench::started();
+    let fences = (0..6).fold(0, |all, index| all | bit(14 + 4 * index));
+    bench.set_hub(0x3e_c010, fences);
+    for (gem, lem, unit, dead) in UNITS {
+        let others = match unit {
+            Unit::Crossbar(0) => bit(4),
+            Unit::Crossbar(2..) => 0xa4f4 << 48,
+            Unit::Misc => 0xaaa0_000c_0000_0000,
+            _ => 0,
+        };
+        bench.latch_hub(gem, lem, 1 << (!(dead | others)).ilog2());
+    }
+    let bridges = (0..6).fold(0, |all, index| all | bit(16 + index));
+    let flagged = bench.model.hub_register(0x3e_0028).unwrap_or(0);
+    bench.set_hub(0x3e_0028, flagged | bridges);
+    let told = bench.scan_hub();
+    let of = |is: fn(&HubEvent) -> bool| told.iter().filter(|event| is(event)).count();
+    assert_eq!(of(|event| matches!(event, HubEvent::Fenced(..))), 6);
+    assert_eq!(of(|event| matches!(event, HubEvent::Bridge(_))), 6);
+    assert_eq!(of(|event| matches!(event, HubEvent::Info(_))), 13);
+}
+
+fn the_global_registers_are_held_in_reset_for_a_moment() {
+    let config = 0x3e_1c08;
+    for found in [bit(20), bit(1) | bit(20)] {
+        let mut bench = Bench::new();
+        bench.set_hub(config, found);
+        for ms in [100, 1] {
+            assert_eq!(bench.model.hub_register(config), Some(found));
+            assert_eq!(bench.hub.poll(), Ok(Step::Pending { ms }));
+        }
+        let held = bench.model.hub_register(config);
+        assert_eq!(held, Some(bit(1) | bit(20)));
+        assert_eq!(bench.hub.poll(), Ok(Step::Done));
+        let after = bench.model.hub_register(config).unwrap_or(0);
+        assert_eq!(after & bit(1), 0);
+    }
+}
+
 fn masked_errors_count_only_where_there_is_no_other() {
     let bench = Bench::started();
     // 23 ends the hub, 17 does not.
@@ -350,6 +390,8 @@ cases::cases!(
     the_gravest_comes_first_and_death_comes_alone,
     an_error_that_stopped_nothing_is_ended_alone,
     an_error_that_stopped_something_is_not_ended,
+    all_is_told_however_much_there_is,
+    the_global_registers_are_held_in_reset_for_a_moment,
     masked_errors_count_only_where_there_is_no_other,
     the_hub_s_interrupt_is_routed_like_any_other,
     the_processor_is_told_which_sources_are_its_own,
