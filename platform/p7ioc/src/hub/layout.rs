@@ -126,6 +126,33 @@ impl Facts {
     const GX_BAR1_BYTES: u64 = 8 << 30;
     const GX_BAR2_BYTES: u64 = 384 << 30;
 
+    /// A hub by what its `io-hub` node says, checked: `gx_bars` are the real addresses of its first and its
+    /// second window. The node does not say what `processor` is.
+    ///
+    /// # Errors
+    /// [`FactsError`].
+    pub fn new(
+        processor: Processor,
+        chip: u8,
+        gx: u8,
+        gx_bars: [u64; 2],
+        buid_ext: u8,
+        presence: Option<u8>,
+    ) -> Result<Self, FactsError> {
+        let [gx_bar1, gx_bar2] = gx_bars;
+        let facts = Self {
+            chip,
+            gx,
+            processor,
+            gx_bar1,
+            gx_bar2,
+            buid_ext,
+            presence,
+        };
+        facts.check()?;
+        Ok(facts)
+    }
+
     /// Checks what came from outside.
     ///
     /// # Errors
