@@ -52,6 +52,7 @@ cases::table!(
     path::tests,
     tests::blocks,
     tests::guest,
+    tests::liars,
     tests::planner,
     tests::scanning,
     tests::shared,

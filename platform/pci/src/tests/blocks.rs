@@ -116,7 +116,7 @@ pub(super) fn switch(inner: &[usize]) -> (Fabric, Vec<usize>) {
 }
 
 /// The ranges of buses behind bridges to conventional PCI that are behind no other such.
-fn blocks(topology: &Topology) -> Vec<(u8, u8)> {
+pub(super) fn blocks(topology: &Topology) -> Vec<(u8, u8)> {
     let outer = topology
         .functions
         .iter()

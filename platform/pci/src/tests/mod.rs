@@ -2,6 +2,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod guest;
+pub(crate) mod liars;
 pub(crate) mod planner;
 pub(crate) mod scanning;
 pub(crate) mod shared;
