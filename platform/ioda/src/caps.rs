@@ -127,3 +127,32 @@ pub struct Caps {
     /// How many message interrupts there are.
     pub msis: u16,
 }
+
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
+    use super::*;
+
+    fn a_window_is_its_segments() {
+        let m32 = M32Caps {
+            real: 0,
+            pci: 0xc000_0000,
+            segment_shift: 23,
+            segments: 128,
+        };
+        assert_eq!(m32.bytes(), 1 << 30);
+    }
+
+    fn page_sizes_are_a_set_of_bits() {
+        let shifts = PageShifts::of(&[12, 16, 24, 63]);
+        assert_eq!(shifts.0, 1 << 12 | 1 << 16 | 1 << 24 | 1 << 63);
+        for shift in 0..=u8::MAX {
+            let want = matches!(shift, 12 | 16 | 24 | 63);
+            assert_eq!(shifts.contains(shift), want, "{shift}");
+        }
+        assert_eq!(PageShifts::of(&[]).0, 0);
+        // One that is given twice is there once.
+        assert_eq!(PageShifts::of(&[12, 12]).0, 1 << 12);
+    }
+
+    cases::cases!(a_window_is_its_segments, page_sizes_are_a_set_of_bits,);
+}

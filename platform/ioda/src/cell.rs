@@ -90,6 +90,7 @@ const _: () =
 #[cfg(any(test, feature = "cases"))]
 pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
 
     fn a_cell_is_big_endian_in_memory_and_native_in_hand() {
         let cell = BeU32::new(0x0102_0304);
@@ -111,7 +112,22 @@ pub(crate) mod tests {
         assert!(!table.fits(5, 0x8000));
     }
 
+    fn a_table_s_place_is_a_multiple_of_a_power_of_two() {
+        static CELLS: [BeU16; 4] = [const { BeU16::new(0) }; 4];
+        let at = |real| DmaTable {
+            cells: &CELLS,
+            real,
+        };
+        assert!(!at(0x6000).fits(4, 0x6000), "no power of two");
+        assert!(at(0x6000).fits(4, 0x2000));
+        assert!(at(0).fits(4, 0x2000));
+        assert!(at(0x6001).fits(4, 1), "any");
+        assert!(!at(0x6001).fits(4, 2));
+        assert_eq!(format!("{:?}", at(0x6000)), "4 entries at 0x6000");
+    }
+
     cases::cases!(
+        a_table_s_place_is_a_multiple_of_a_power_of_two,
         a_cell_is_big_endian_in_memory_and_native_in_hand,
         a_table_knows_its_size_and_place,
     );

@@ -126,3 +126,41 @@ impl fmt::Display for ResetError {
         }
     }
 }
+
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{InjectError, PhbId};
+    use cases::prelude::*;
+
+    fn errors_name_whom_they_are_about() {
+        let pe = PeNumber(0x65);
+        let xscom = XscomError { pcb: 0x10 };
+        assert_eq!(ResetError::from(xscom), ResetError::Xscom(xscom));
+        for (said, want) in [
+            (IodaError::Pe(pe).to_string(), "the bridge has no PE#65"),
+            (
+                IodaError::RidTaken(Rid::new(3, 0, 1), pe).to_string(),
+                "03:00.1 belongs to PE#65",
+            ),
+            (MsiError::Pe(pe).to_string(), "the bridge has no PE#65"),
+            (
+                InjectError::Shared(pe).to_string(),
+                "PE#65 would be hit too",
+            ),
+            (
+                ResetError::Xscom(xscom).to_string(),
+                "XSCOM register 0x00000010 does not answer",
+            ),
+            (
+                ResetError::TimeOut("the link").to_string(),
+                "timed out: the link",
+            ),
+            (PhbId { chip: 1, index: 2 }.to_string(), "chip 1 PHB 2"),
+        ] {
+            assert_eq!(said, want);
+        }
+    }
+
+    cases::cases!(errors_name_whom_they_are_about,);
+}

@@ -269,6 +269,30 @@ pub(crate) mod tests {
         assert_eq!(rid.to_string(), "12:1e.5");
     }
 
+    fn a_config_access_has_a_width_and_is_aligned_to_it() {
+        for (bytes, width, ones) in [
+            (1, CfgWidth::Byte, 0xff),
+            (2, CfgWidth::Half, 0xffff),
+            (4, CfgWidth::Word, u32::MAX),
+        ] {
+            assert_eq!(CfgWidth::from_bytes(bytes), Some(width));
+            assert_eq!(u32::from(width.bytes()), bytes);
+            assert_eq!(width.ones(), ones);
+            for at in 0..16 {
+                let is_aligned = CfgOffset::at(at).is_aligned(width);
+                assert_eq!(is_aligned, u32::from(at) % bytes == 0, "{at} {width:?}");
+            }
+        }
+        for bytes in [0, 3, 5, 8] {
+            assert_eq!(CfgWidth::from_bytes(bytes), None);
+        }
+        let last = CfgOffset::at(0xffc);
+        assert_eq!(last.plus(3).map(CfgOffset::get), Some(0xfff));
+        assert_eq!(last.plus(4), None);
+        assert_eq!(last.plus(u16::MAX), None);
+        assert_eq!(CfgOffset::new(0x1000), None);
+    }
+
     fn a_selection_holds_what_its_iterator_gives() {
         let four_buses = RidSel {
             bus: 4,
@@ -338,6 +362,7 @@ pub(crate) mod tests {
 
     cases::cases!(
         a_rid_takes_its_parts_back_out,
+        a_config_access_has_a_width_and_is_aligned_to_it,
         a_selection_holds_what_its_iterator_gives,
         a_crooked_selection_holds_nothing,
     );

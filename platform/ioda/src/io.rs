@@ -192,6 +192,123 @@ impl<T: MmioIo + ?Sized> MmioIo for &T {
 #[cfg(any(test, feature = "cases"))]
 pub(crate) mod tests {
     use super::*;
+    use cases::prelude::*;
+    use core::cell::RefCell;
+
+    /// Keeps every access in words, and answers each load with its offset and width.
+    #[derive(Default)]
+    struct Told(RefCell<Vec<String>>);
+
+    impl Told {
+        fn tell(&self, what: String) {
+            self.0.borrow_mut().push(what);
+        }
+    }
+
+    impl RegIo for Told {
+        fn read64(&self, reg: Reg64) -> u64 {
+            0x64_0000 | u64::from(reg.offset())
+        }
+        fn write64(&self, reg: Reg64, value: u64) {
+            self.tell(format!("64 {reg:?} {value:x}"));
+        }
+        fn read32(&self, reg: Reg32) -> u32 {
+            0x32_0000 | u32::from(reg.offset())
+        }
+        fn write32(&self, reg: Reg32, value: u32) {
+            self.tell(format!("32 {reg:?} {value:x}"));
+        }
+        fn read16(&self, reg: Reg16) -> u16 {
+            0x1600 | reg.offset()
+        }
+        fn write16(&self, reg: Reg16, value: u16) {
+            self.tell(format!("16 {reg:?} {value:x}"));
+        }
+        fn read8(&self, reg: Reg8) -> u8 {
+            0x80 | reg.offset() as u8
+        }
+        fn write8(&self, reg: Reg8, value: u8) {
+            self.tell(format!("8 {reg:?} {value:x}"));
+        }
+        fn sync(&self) {
+            self.tell("sync".into());
+        }
+        fn flush_line(&self, real: u64) {
+            self.tell(format!("flush {real:x}"));
+        }
+    }
+
+    impl XscomIo for Told {
+        fn read(&self, pcb: u32) -> Result<u64, XscomError> {
+            Ok(0xc0_0000 | u64::from(pcb))
+        }
+        fn write(&self, pcb: u32, value: u64) -> Result<(), XscomError> {
+            self.tell(format!("xscom {pcb:x} {value:x}"));
+            Err(XscomError { pcb })
+        }
+    }
+
+    struct Device(Told);
+
+    impl MmioIo for Device {
+        fn read32(&self, real: u64) -> u32 {
+            0x11_0000 | real as u32
+        }
+        fn write32(&self, real: u64, value: u32) {
+            self.0.tell(format!("mmio {real:x} {value:x}"));
+        }
+    }
+
+    fn use_registers(io: impl RegIo) {
+        assert_eq!(io.read64(Reg64::at(8)), 0x64_0008);
+        assert_eq!(io.read32(Reg32::at(4)), 0x32_0004);
+        assert_eq!(io.read16(Reg16::at(2)), 0x1602);
+        assert_eq!(io.read8(Reg8::at(3)), 0x83);
+        io.write64(Reg64::at(8), 0x10);
+        io.write32(Reg32::at(4), 0x20);
+        io.write16(Reg16::at(2), 0x30);
+        io.write8(Reg8::at(3), 0x40);
+        io.sync();
+        io.flush_line(0x80);
+    }
+
+    fn use_xscom(io: impl XscomIo) {
+        assert_eq!(io.read(5), Ok(0xc0_0005));
+        assert_eq!(io.write(6, 7), Err(XscomError { pcb: 6 }));
+    }
+
+    fn use_device(io: impl MmioIo) {
+        assert_eq!(io.read32(8), 0x11_0008);
+        io.write32(0xc, 9);
+    }
+
+    fn a_reference_passes_every_access_on() {
+        let told = Told::default();
+        use_registers(&told);
+        use_xscom(&told);
+        let want = [
+            "64 Reg64(0x8) 10",
+            "32 Reg32(0x4) 20",
+            "16 Reg16(0x2) 30",
+            "8 Reg8(0x3) 40",
+            "sync",
+            "flush 80",
+            "xscom 6 7",
+        ];
+        assert_eq!(*told.0.borrow(), want);
+        let device = Device(Told::default());
+        use_device(&device);
+        assert_eq!(*device.0.0.borrow(), ["mmio c 9"]);
+    }
+
+    fn registers_are_the_same_where_their_offsets_are() {
+        assert!(Reg64::at(8) == Reg64::at(8));
+        assert!(Reg64::at(8) != Reg64::at(0x10));
+        assert_eq!(
+            XscomError { pcb: 0x0201_1811 }.to_string(),
+            "XSCOM register 0x02011811 does not answer"
+        );
+    }
 
     fn a_register_is_aligned_to_its_width() {
         assert_eq!(Reg64::new(0x134), None);
@@ -200,5 +317,9 @@ pub(crate) mod tests {
         assert_eq!(Reg8::new(0x133).map(Reg::offset), Some(0x133));
     }
 
-    cases::cases!(a_register_is_aligned_to_its_width,);
+    cases::cases!(
+        a_reference_passes_every_access_on,
+        registers_are_the_same_where_their_offsets_are,
+        a_register_is_aligned_to_its_width,
+    );
 }

@@ -53,4 +53,11 @@ pub use special::{
 };
 
 #[cfg(any(test, feature = "cases"))]
-cases::table!(cell::tests, dma::tests, id::tests, io::tests,);
+cases::table!(
+    caps::tests,
+    cell::tests,
+    dma::tests,
+    error::tests,
+    id::tests,
+    io::tests,
+);
