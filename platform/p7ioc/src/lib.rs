@@ -396,6 +396,7 @@ cases::table!(
     tests::clear,
     tests::latched,
     tests::order,
+    tests::published,
     tests::skiboot,
     tests::hub,
     tests::interrupts,

@@ -9,6 +9,7 @@ pub(crate) mod inject;
 pub(crate) mod interrupts;
 pub(crate) mod latched;
 pub(crate) mod order;
+pub(crate) mod published;
 pub(crate) mod resets;
 pub(crate) mod skiboot;
 pub(crate) mod start;

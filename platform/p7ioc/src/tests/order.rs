@@ -5,10 +5,10 @@ use ioda::{Event, Reg8, Reg16, Reg32, Reg64, RegIo};
 use spin::Mutex;
 
 /// A store: the block, the offset in it, the value.
-type Store = (Block, u16, u64);
+pub(super) type Store = (Block, u16, u64);
 
 /// Registers whose stores are noted, and before one of whose loads the bridge shuts itself off.
-struct Traced {
+pub(super) struct Traced {
     regs: P7iocRegs,
     block: Block,
     trace: &'static Trace,
@@ -66,14 +66,14 @@ impl RegIo for Traced {
     }
 }
 
-struct TracedBench {
+pub(super) struct TracedBench {
     trace: &'static Trace,
-    hub: Hub<Traced>,
-    phb: Phb<Traced>,
+    pub(super) hub: Hub<Traced>,
+    pub(super) phb: Phb<Traced>,
 }
 
 impl TracedBench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let model: &'static Model = Box::leak(Box::new(Model::new(INDEX, fabric())));
         let trace: &'static Trace = Box::leak(Box::new(Trace {
             model,
@@ -106,7 +106,7 @@ impl TracedBench {
     }
 
     /// What was stored since it was last asked.
-    fn stores(&self) -> Vec<Store> {
+    pub(super) fn stores(&self) -> Vec<Store> {
         core::mem::take(&mut self.trace.stores.lock())
     }
 
