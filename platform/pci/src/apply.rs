@@ -1,8 +1,8 @@
 //! Programming a plan, and handing functions to their endpoints and back.
 
 use crate::config::{COMMAND, ConfigSpace, bridge, command};
+use crate::describe::bar_offset;
 use crate::plan::FunctionPlan;
-use crate::scan::bar_offset;
 use crate::{BarKind, Function, Isolation, Path, Plan, Role, Topology, Window};
 use core::fmt;
 use ioda::{CfgError, Ioda, IodaError, M32Segment, PeNumber, Rid, RidRule, RidSel};

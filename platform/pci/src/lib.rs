@@ -26,6 +26,7 @@ extern crate alloc;
 mod apply;
 mod caps;
 mod config;
+mod describe;
 mod function;
 mod guest;
 mod msi;
