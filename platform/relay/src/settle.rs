@@ -67,7 +67,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
     }
 
     fn apply_root(&self, copies: &mut Copies, work: &Work) {
-        let open = if self.model.holds_below() {
+        let closed = if self.model.holds_below() {
             Some(Pass::Reset)
         } else if self.model.is_open() {
             None
@@ -75,7 +75,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             Some(Pass::Shut)
         };
         copies.pass =
-            open.unwrap_or_else(|| self.model.with_fabric(|fabric| Pass::of(fabric.device(0))));
+            closed.unwrap_or_else(|| self.model.with_fabric(|fabric| Pass::of(fabric.device(0))));
         if copies.pass != Pass::Open {
             self.dark
                 .iter()
@@ -241,6 +241,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             self.mark_translating(pe);
         }
         let renewed = trees.renew(&mut real.phb, self.port, pe, &slots);
+        let is_closed = !is_any && renewed.is_ok();
         if let Some(endpoint) = copies.endpoints.get_mut(usize::from(pe.0)) {
             endpoint.is_refused = renewed.is_err();
         }
@@ -248,7 +249,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             log::error!("{pe}: DMA windows: {error}; it reaches nothing");
             self.unbind(copies, real, pe);
         }
-        if !is_any && let Some(word) = self.translating.get(usize::from(pe.0 / 64)) {
+        if is_closed && let Some(word) = self.translating.get(usize::from(pe.0 / 64)) {
             word.fetch_and(!(1 << (pe.0 % 64)), SeqCst);
         }
     }

@@ -49,6 +49,25 @@ fn who_comes_to_a_stopped_endpoint_is_stopped_and_who_leaves_it_waits_for_anothe
 }
 
 #[test]
+fn requesters_that_move_in_one_store_are_followed_and_who_is_stopped_of_two_wins() {
+    let mut bench = Bench::new();
+    bench.both();
+    bench.phb.freeze(PE_LEFT, Freeze::all()).expect("there");
+    let regs = bench.relay.regs(P7iocBlock::Asb);
+    // The left endpoint's entry: bus, 7 for all its bits, device and function.
+    for (bus, want) in [(4, (false, false)), (3, (false, true))] {
+        ioda::RegIo::write64(
+            &regs,
+            ioda::Reg64::at(0x220),
+            6 << 48 | u64::from(PE_LEFT.0),
+        );
+        let entry = bus << 56 | 7 << 45 | 1 << 44 | 1 << 43;
+        ioda::RegIo::write64(&regs, ioda::Reg64::at(0x228), entry);
+        assert_eq!((decodes(&bench, LEFT), decodes(&bench, RIGHT)), want);
+    }
+}
+
+#[test]
 fn a_segment_that_a_stopped_endpoint_gets_or_loses_is_dark_or_light_at_once() {
     let mut bench = Bench::new();
     bench.both();
@@ -196,6 +215,8 @@ fn a_tree_that_could_not_be_closed_serves_nobody_else() {
             .filter(move |(owner, _)| *owner == pe)
     };
     assert_eq!(owners(PE_LEFT).count(), 1, "it is kept");
+    let kills = bench.relay.translating[0].load(SeqCst);
+    assert_eq!(kills >> PE_LEFT.0 & 1, 1, "and kills are passed on still");
     let copies = bench.relay.copies.lock();
     let endpoint = copies.endpoint(PE_LEFT).expect("there");
     assert!(endpoint.is_refused && endpoint.bound.is_none());
