@@ -17,17 +17,18 @@ pub(crate) mod table {
 
 /// IBM bit `n` of a doubleword.
 pub(crate) const fn bit(n: u32) -> u64 {
-    1 << (63 - n)
+    1u64.wrapping_shl(63u32.wrapping_sub(n))
 }
 
 /// IBM bits `first` to `last` of `value`, at the bottom.
 const fn field(value: u64, first: u32, last: u32) -> u64 {
-    value >> (63 - last) & (u64::MAX >> (63 - (last - first)))
+    let above = 63u32.wrapping_sub(last).wrapping_add(first);
+    value.wrapping_shr(63u32.wrapping_sub(last)) & u64::MAX.wrapping_shr(above)
 }
 
 /// The endpoint in a table's entry, of 7 bits.
 const fn endpoint(value: u64, last: u32) -> PeNumber {
-    PeNumber(field(value, last - 6, last) as u16)
+    PeNumber(field(value, last.wrapping_sub(6), last) as u16)
 }
 
 /// What is compared of a requester.
@@ -63,7 +64,7 @@ impl Filter {
     pub(crate) const fn rids(self) -> Option<RidSel> {
         let bus_shift = match self.bus_valid {
             0 => 8,
-            valid @ 2..=7 => 7 - valid,
+            valid @ 2..=7 => 7u8.saturating_sub(valid),
             _ => return None,
         };
         let bus = match bus_shift {
@@ -100,7 +101,8 @@ impl Window {
     /// `None` if it is closed, or not of a kind that the chip is known to take.
     pub(crate) fn of([first, second]: [u64; 2]) -> Option<Self> {
         let bytes = match field(first, 51, 55) {
-            size @ 1..=2 => 1 << (size + 26),
+            1 => Self::SLOT / 2,
+            2 => Self::SLOT,
             _ => return None,
         };
         if field(second, 19, 23) != 1 {

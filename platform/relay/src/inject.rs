@@ -31,7 +31,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
                 let window = self.model.entry(table::TVT, slot).and_then(Window::of);
                 let rids = window.and_then(|window| window.filter.rids());
                 if let Some(rid) = rids.and_then(|rids| rids.iter().find(|rid| rid.bus() != 0)) {
-                    self.strike_dma(rid, slot as u64 * Window::SLOT, reads);
+                    self.strike_dma(rid, (slot as u64).wrapping_mul(Window::SLOT), reads);
                     return;
                 }
             }

@@ -24,7 +24,8 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
-        clippy::indexing_slicing
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
     )
 )]
 
@@ -73,7 +74,11 @@ pub const M32_OFFSET: u64 = 0x4000_0000;
 /// has half as many interrupt numbers. `None` beyond the third.
 #[must_use]
 pub const fn bridge_of(phb: u8) -> Option<u8> {
-    if phb < 3 { Some(phb * 2) } else { None }
+    if phb < 3 {
+        Some(phb.wrapping_mul(2))
+    } else {
+        None
+    }
 }
 
 /// How the real bridge `phb` has to number its interrupts, for each to have the P7IOC's number.
@@ -149,7 +154,7 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
     /// [`Refusal`]: why the P7IOC would refuse one of these messages from there.
     pub fn message_block(&self, bdf: Bdf, block: &MsiBlock) -> Result<MsiBlock, Refusal> {
         for message in 0..block.count {
-            let data = u32::from(block.data) + u32::from(message);
+            let data = u32::from(block.data).saturating_add(message.into());
             self.model
                 .check_message(bdf, block.address32.into(), data)?;
             self.model.check_message(bdf, block.address64, data)?;
@@ -195,8 +200,8 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Below for Relay<R, X> {
             let mut pes = word.load(SeqCst);
             while pes != 0 {
                 self.port
-                    .kill_pe(PeNumber(first + pes.trailing_zeros() as u16));
-                pes &= pes - 1;
+                    .kill_pe(PeNumber(first.saturating_add(pes.trailing_zeros() as u16)));
+                pes &= pes.wrapping_sub(1);
             }
         }
     }

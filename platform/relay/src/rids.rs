@@ -64,8 +64,8 @@ impl RidSet {
         let of_buses = self
             .words
             .iter_mut()
-            .skip(first * BUS_WORDS)
-            .take(count * BUS_WORDS);
+            .skip(first.saturating_mul(BUS_WORDS))
+            .take(count.saturating_mul(BUS_WORDS));
         for word in of_buses {
             self.count = self.count.saturating_sub(word.count_ones() as usize);
             *word = 0;

@@ -346,7 +346,9 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> Relay<R, X> {
             *owner
         };
         if segment < SEGMENTS
-            && let Err(error) = real.phb.map_m32(M32Segment(FIRST_SEGMENT + segment), pe)
+            && let Err(error) = real
+                .phb
+                .map_m32(M32Segment(FIRST_SEGMENT.saturating_add(segment)), pe)
         {
             log::error!("segment {segment}: {error}");
         }

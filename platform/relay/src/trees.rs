@@ -121,9 +121,15 @@ impl Trees {
 
     /// The `nth` table of a tree.
     fn table(&self, tree: usize, nth: usize) -> Option<TceTable> {
-        let first = (tree * TABLES + nth) * ENTRIES;
-        let cells = self.memory.cells.get(first..first + ENTRIES)?;
-        let real = self.memory.real.wrapping_add(first as u64 * 8);
+        let first = tree
+            .checked_mul(TABLES)?
+            .checked_add(nth)?
+            .checked_mul(ENTRIES)?;
+        let cells = self.memory.cells.get(first..)?.get(..ENTRIES)?;
+        let real = self
+            .memory
+            .real
+            .checked_add((first as u64).checked_mul(8)?)?;
         TceTable::new(cells, real, PAGE_SHIFT)
     }
 
@@ -137,7 +143,9 @@ impl Trees {
             }
         };
         for (nth, of_top) in slots.chunks(PER_TOP).enumerate() {
-            let (Some(top), Some(middle)) = (self.table(tree, 0), self.table(tree, nth + 1)) else {
+            let (Some(top), Some(middle)) =
+                (self.table(tree, 0), self.table(tree, nth.saturating_add(1)))
+            else {
                 continue;
             };
             let cells = of_top.iter().zip(middle.cells.chunks(PER_SLOT));
