@@ -338,6 +338,26 @@ mod tests {
     }
 
     #[test]
+    fn a_window_says_where_it_is_and_how_large() {
+        let window = window(0x8000_0001, 0x1000_0000, 16, 4).unwrap();
+        assert_eq!(window.liobn(), Liobn(0x8000_0001));
+        assert_eq!(window.first(), IoAddr(0x1000_0000));
+        assert_eq!((window.page_shift(), window.bytes()), (16, 0x4_0000));
+        let said = format!("{window:?}");
+        assert!(said.contains("page_shift: 16, pages: 4"), "{said}");
+    }
+
+    #[test]
+    fn the_bridge_is_told_of_whole_pages() {
+        let bridge: &'static FakeBridge = leak(FakeBridge::default());
+        let first = IoAddr(0x1_0000);
+        let window = DmaWindow::new(Liobn(1), first, 16, cells(4), bridge).unwrap();
+        bridge.take();
+        window.forget(IoAddr(0x2_1234), 2);
+        assert_eq!(bridge.take(), [(0x2_0000, 2)]);
+    }
+
+    #[test]
     fn a_new_window_is_closed_and_told_so() {
         let bridge: &'static FakeBridge = leak(FakeBridge::default());
         let table = cells(4);

@@ -264,6 +264,82 @@ fn what_does_not_fit_is_named() {
     assert!(matches!(error, PlanError::Pe { .. }));
 }
 
+/// A root port and below it one function for each BAR.
+fn flat(bars: impl IntoIterator<Item = (BarKind, u32)>) -> Topology {
+    let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
+    for (kind, shift) in bars {
+        let mut own = [None; 6];
+        own[0] = bar(kind, shift);
+        functions.push(function(functions.len(), Some(0), Role::Endpoint, own));
+    }
+    Topology { functions }
+}
+
+fn the_64_bit_area_is_used_to_its_end_and_not_beyond() {
+    for (shift, fits) in [(35, true), (36, true), (37, false)] {
+        let planned = plan(&flat([(BarKind::Mem64Prefetch, shift)]), &caps());
+        assert_eq!(planned.is_ok(), fits, "2^{shift} of 2^36 bytes");
+    }
+    for (count, fits) in [(15, true), (16, true), (17, false)] {
+        let bars = (0..count).map(|_| (BarKind::Mem64Prefetch, 31));
+        let planned = plan(&flat(bars), &caps());
+        assert_eq!(planned.is_ok(), fits, "{count} of 16 windows");
+        let planned = planned.map_or(Vec::new(), |planned| planned.functions);
+        let mut windows: Vec<u8> = planned
+            .iter()
+            .filter_map(|plan| Some(plan.m64[0]?.0.0))
+            .collect();
+        windows.sort_unstable();
+        assert!(windows.into_iter().eq(0..if fits { count } else { 0 }));
+    }
+}
+
+fn a_small_bar_gets_the_smallest_64_bit_window_whole() {
+    // The 32-bit window, full but for the messages' segment, and two BARs that can move.
+    let full = (23..=30).map(|shift| (BarKind::Mem32, shift));
+    let moved = [(BarKind::Mem64Prefetch, 24), (BarKind::Mem64Prefetch, 20)];
+    let planned = plan(&flat(full.clone().chain(moved)), &caps()).expect("it fits");
+    let area = caps().m64.expect("it has one").real;
+    for (index, (plan, bytes)) in
+        (0u64..).zip(planned.functions[9..].iter().zip([1 << 24, 1 << 20]))
+    {
+        let (window, map) = plan.m64[0].expect("it moved");
+        assert_eq!(u64::from(window.0), index);
+        let base = area + (index << 25);
+        let pe = plan.pe;
+        assert_eq!(
+            map,
+            M64Map::SinglePe {
+                base,
+                shift: 25,
+                pe
+            }
+        );
+        assert_eq!(
+            plan.bars[0].map(|bar| (bar.pci, bar.bytes)),
+            Some((base, bytes))
+        );
+    }
+    // Without such windows, or without any, nothing can move.
+    let mut segmented = caps();
+    if let Some(m64) = &mut segmented.m64 {
+        m64.kinds = M64Kinds::SEGMENT_IS_PE;
+    }
+    let none = Caps {
+        m64: None,
+        ..caps()
+    };
+    for caps in [segmented, none] {
+        let error = plan(&flat(full.clone().chain(moved)), &caps).expect_err("full");
+        assert!(matches!(error, PlanError::M32 { bytes, .. } if bytes == 1 << 30));
+        assert!(plan(&flat(full.clone()), &caps).is_ok());
+    }
+    // Nor do others than prefetchable ones of 64 bits.
+    for kind in [BarKind::Mem32, BarKind::Mem64] {
+        assert!(plan(&flat(full.clone().chain([(kind, 20)])), &caps()).is_err());
+    }
+}
+
 fn functions_behind_a_bridge_to_conventional_pci_share_an_endpoint() {
     let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
     for index in 1..4 {
@@ -363,6 +439,8 @@ cases::cases!(
     everything_small_fits,
     large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit,
     what_does_not_fit_is_named,
+    the_64_bit_area_is_used_to_its_end_and_not_beyond,
+    a_small_bar_gets_the_smallest_64_bit_window_whole,
     functions_behind_a_bridge_to_conventional_pci_share_an_endpoint,
     a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint,
     a_bar_in_a_64_bit_window_answers_there,
