@@ -397,6 +397,7 @@ cases::table!(
     tests::latched,
     tests::order,
     tests::published,
+    tests::waits,
     tests::skiboot,
     tests::hub,
     tests::interrupts,

@@ -13,6 +13,7 @@ pub(crate) mod published;
 pub(crate) mod resets;
 pub(crate) mod skiboot;
 pub(crate) mod start;
+pub(crate) mod waits;
 pub(crate) mod windows;
 
 use crate::hub::{Facts, Hub, Processor, Units};

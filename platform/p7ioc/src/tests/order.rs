@@ -4,7 +4,7 @@ use super::*;
 use ioda::{Event, Reg8, Reg16, Reg32, Reg64, RegIo};
 use spin::Mutex;
 
-/// A store: the block, the offset in it, the value.
+/// A store of 8 bytes, or of 2 to config space: the block, the offset in it, the value.
 pub(super) type Store = (Block, u16, u64);
 
 /// Registers whose stores are noted, and before one of whose loads the bridge shuts itself off.
@@ -14,8 +14,8 @@ pub(super) struct Traced {
     trace: &'static Trace,
 }
 
-struct Trace {
-    model: &'static Model,
+pub(super) struct Trace {
+    pub(super) model: &'static Model,
     stores: Mutex<Vec<Store>>,
     /// At which load of the fast path from now on.
     fence_at: Mutex<Option<u32>>,
@@ -50,6 +50,8 @@ impl RegIo for Traced {
         self.regs.read16(reg)
     }
     fn write16(&self, reg: Reg16, value: u16) {
+        let store = (self.block, reg.offset(), value.swap_bytes().into());
+        self.trace.stores.lock().push(store);
         self.regs.write16(reg, value);
     }
     fn read8(&self, reg: Reg8) -> u8 {
@@ -67,7 +69,7 @@ impl RegIo for Traced {
 }
 
 pub(super) struct TracedBench {
-    trace: &'static Trace,
+    pub(super) trace: &'static Trace,
     pub(super) hub: Hub<Traced>,
     pub(super) phb: Phb<Traced>,
 }
@@ -98,7 +100,7 @@ impl TracedBench {
         Self { trace, hub, phb }
     }
 
-    fn started() -> Self {
+    pub(super) fn started() -> Self {
         let mut bench = Self::new();
         run(|| bench.hub.poll());
         run(|| bench.phb.poll());

@@ -219,7 +219,7 @@ fn the_hub_is_given_the_published_values_in_their_order() {
 }
 
 /// Registers of a bridge that the tables and config cycles go through.
-const INDIRECT: [u16; 4] = [0x140, 0x220, 0x228, 0x230];
+const INDIRECT: [u16; 6] = [0x130, 0x132, 0x140, 0x220, 0x228, 0x230];
 
 fn the_bridge_is_given_the_published_values_in_their_order() {
     let mut bench = TracedBench::new();
