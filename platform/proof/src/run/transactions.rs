@@ -135,6 +135,9 @@ impl Run {
             ] {
                 let got = self.machine.ioda().cfg_read(rid, at, width);
                 self.summary.transactions += 1;
+                if self.spec.owner(rid) == self.spec.facts.reserved {
+                    self.after_asking_nobodys();
+                }
                 let is_good = if self.spec.fenced || self.spec.failed {
                     got == Err(CfgError::Fenced)
                 } else {
@@ -149,6 +152,15 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// A function that nobody owns was asked for. All ones from it can mean that it is not there, which stops nobody's
+    /// endpoint, so that a driver may let that go on.
+    fn after_asking_nobodys(&mut self) {
+        let reserved = self.spec.facts.reserved;
+        if !self.spec.is_off() && self.freeze_state(reserved).is_empty() {
+            self.spec.set_frozen(reserved, Freeze::empty());
+        }
     }
 
     pub(super) fn write_line(&mut self, function: usize, value: u8) -> Result<(), String> {
