@@ -120,6 +120,24 @@ fn a_reset_that_begins_within_another_is_a_whole_one() {
     bench.good();
 }
 
+fn a_complete_reset_that_begins_again_holds_the_bridge_again() {
+    // Of bridge 2, its port of the crossbar and itself.
+    let held = 1 << (63 - 17) | 1 << (63 - 34);
+    let mut bench = Bench::started();
+    let resets = |bench: &Bench| bench.model.hub_register(0x3e_1c00).unwrap_or(0);
+    for _ in 0..2 {
+        bench.phb.reset(ResetKind::Complete);
+        // What was on its way goes first; then the hold.
+        assert_eq!(bench.phb.poll(), Ok(Step::Pending { ms: 100 }));
+        assert_eq!(bench.phb.poll(), Ok(Step::Pending { ms: 1 }));
+        assert_eq!(resets(&bench), held);
+    }
+    bench.run();
+    assert_eq!(resets(&bench), 0);
+    bench.place();
+    assert_eq!(bench.read(LEFT_BDF, 0), 0x11e8_1234);
+}
+
 fn errors_of_the_link_count_again_only_after_the_reset() {
     for kind in [ResetKind::Hot, ResetKind::Fundamental] {
         let mut bench = Bench::started();
@@ -169,6 +187,7 @@ cases::cases!(
     lesser_resets_leave_a_failure_what_it_is,
     a_hot_reset_holds_the_bus_for_a_second_and_lets_it_go,
     a_reset_that_begins_within_another_is_a_whole_one,
+    a_complete_reset_that_begins_again_holds_the_bridge_again,
     errors_of_the_link_count_again_only_after_the_reset,
     an_empty_slot_s_receiver_is_not_heard,
     a_bridge_says_what_its_windows_can_be,
