@@ -15,6 +15,7 @@ mod guests;
 mod image;
 mod manifest;
 mod map;
+mod mutants;
 mod named_tests;
 mod process;
 mod pseries;
@@ -56,6 +57,7 @@ enum Command {
     Fuzz(fuzz::FuzzArguments),
     Bench(bench::BenchArguments),
     Soak(soak::SoakArguments),
+    Mutants(mutants::MutantsArguments),
 }
 
 /// What `bundle` is told.
@@ -106,6 +108,9 @@ fn main() -> ExitCode {
             bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }
         Command::Soak(arguments) => soak::soak(&workspace, arguments).map(|()| ExitCode::SUCCESS),
+        Command::Mutants(arguments) => {
+            mutants::mutants(&workspace, arguments).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
