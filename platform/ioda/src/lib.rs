@@ -26,6 +26,7 @@
     )
 )]
 
+mod blocks;
 mod bridge;
 mod caps;
 mod cell;
@@ -36,6 +37,7 @@ mod io;
 mod irq;
 mod special;
 
+pub use blocks::MsiBlocks;
 pub use bridge::{Event, Freeze, Ioda, M64Map, Pest, ResetKind, Step};
 pub use caps::{Caps, DmaModel, M32Caps, M64Caps, M64Kinds, PageShifts, RidRule};
 pub use cell::{BeU16, BeU32, BeU64, DmaTable};
@@ -54,6 +56,7 @@ pub use special::{
 
 #[cfg(any(test, feature = "cases"))]
 cases::table!(
+    blocks::tests,
     caps::tests,
     cell::tests,
     dma::tests,

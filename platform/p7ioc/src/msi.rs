@@ -2,7 +2,7 @@
 
 use crate::port::MSIS;
 use crate::{PES, Phb, RESERVED};
-use ioda::{Irq, MsiBlock, MsiError, PeNumber, RegIo};
+use ioda::{Irq, MsiBlock, MsiBlocks, MsiError, PeNumber, RegIo};
 
 /// The most interrupts of one block: what a function can ask for (message interrupts, not MSI-X).
 pub(crate) const BLOCK_MAX: u16 = 32;
@@ -15,8 +15,7 @@ const MSI64: u64 = 9 << 60;
 #[derive(Clone, Debug)]
 pub(crate) struct MsiMap {
     owners: [Option<PeNumber>; MSIS as usize],
-    /// How many were handed out together, at the first of them; 0 elsewhere.
-    counts: [u16; MSIS as usize],
+    blocks: MsiBlocks<{ MSIS as usize }>,
     quotas: [u16; PES as usize],
 }
 
@@ -24,7 +23,7 @@ impl MsiMap {
     pub(crate) const fn new() -> Self {
         Self {
             owners: [None; MSIS as usize],
-            counts: [0; MSIS as usize],
+            blocks: MsiBlocks::new(),
             quotas: [MSIS; PES as usize],
         }
     }
@@ -49,28 +48,24 @@ impl MsiMap {
         self.count_of(pe)
             .checked_add(count)
             .filter(|all| *all <= quota)?;
-        let blocks = self.owners.chunks_exact_mut(count.into());
-        let (index, block) = blocks
-            .enumerate()
-            .find(|(_, block)| block.iter().all(Option::is_none))?;
-        block.fill(Some(pe));
-        let first = u16::try_from(index).ok()?.checked_mul(count)?;
-        *self.counts.get_mut(usize::from(first))? = count;
+        let places = (0..MSIS).step_by(count.into());
+        let first = self.blocks.take(places, count)?;
+        self.owners_of(first, count)?.fill(Some(pe));
         Some(first)
     }
 
     /// Gives back what [`Self::take`] gave; who had it. `None`, and nothing done, for anything else.
     fn give_back(&mut self, first: u16, count: u16) -> Option<PeNumber> {
-        let handed_out = self.counts.get_mut(usize::from(first))?;
-        if count == 0 || *handed_out != count {
-            return None;
-        }
-        let end = usize::from(first.checked_add(count)?);
-        let block = self.owners.get_mut(usize::from(first)..end)?;
-        let pe = (*block.first()?)?;
-        *handed_out = 0;
-        block.fill(None);
-        Some(pe)
+        self.blocks.give_back(first, count)?;
+        let owners = self.owners_of(first, count)?;
+        let pe = owners.first().copied().flatten();
+        owners.fill(None);
+        pe
+    }
+
+    fn owners_of(&mut self, first: u16, count: u16) -> Option<&mut [Option<PeNumber>]> {
+        let owners = self.owners.get_mut(usize::from(first)..)?;
+        owners.get_mut(..usize::from(count))
     }
 }
 

@@ -1,28 +1,19 @@
 //! Which message interrupts are handed out: [`MsiMap`].
 
 use crate::port::MSIS;
+use ioda::MsiBlocks;
 
-/// One bit per message interrupt, in words of one block each.
+/// Those that are no LSIs.
 #[derive(Clone, Debug)]
-pub(crate) struct MsiMap {
-    taken: [u32; WORDS],
-    /// Those of them that are the first of what was handed out together.
-    firsts: [u32; WORDS],
-}
+pub(crate) struct MsiMap(MsiBlocks<{ MSIS as usize }>);
 
 /// The most interrupts whose messages differ in the data's low five bits alone.
 pub(crate) const BLOCK_MAX: u16 = 32;
-const WORDS: usize = 64;
 
 impl MsiMap {
-    /// Nothing taken; those numbers that are LSIs can never be.
+    /// Nothing taken.
     pub(crate) const fn new() -> Self {
-        let mut taken = [0; WORDS];
-        taken[WORDS - 1] = !0 << (MSIS % BLOCK_MAX);
-        Self {
-            taken,
-            firsts: [0; WORDS],
-        }
+        Self(MsiBlocks::new())
     }
 
     /// Takes the lowest free `count` in a row, aligned to `count`, a power of two up to [`BLOCK_MAX`].
@@ -30,54 +21,18 @@ impl MsiMap {
     /// Blocks of even number come first: QEMU's bridge forgets a message that the processor did not
     /// take at once when bit 5 of its number is set (10.0, `phb3_msi_reject` in `pnv_phb3_msi.c`).
     pub(crate) fn take(&mut self, count: u16) -> Option<u16> {
-        let even = (0..WORDS).step_by(2);
-        let odd = (1..WORDS).step_by(2);
-        even.chain(odd).find_map(|word| {
-            let taken = self.taken.get_mut(word)?;
-            let first = (0..BLOCK_MAX)
-                .step_by(count.into())
-                .find(|first| *taken & mask(*first, count) == 0)?;
-            *taken |= mask(first, count);
-            *self.firsts.get_mut(word)? |= mask(first, 1);
-            u16::try_from(word)
-                .ok()?
-                .checked_mul(BLOCK_MAX)?
-                .checked_add(first)
-        })
+        const ODD: u16 = BLOCK_MAX;
+        let places = |odd| {
+            let aligned = (0..MSIS).step_by(count.into());
+            aligned.filter(move |first| first & ODD == odd)
+        };
+        self.0.take(places(0).chain(places(ODD)), count)
     }
 
     /// Gives back what [`Self::take`] gave; `None`, and nothing done, for anything else.
     pub(crate) fn give_back(&mut self, first: u16, count: u16) -> Option<()> {
-        let end = first.checked_add(count).filter(|end| *end <= MSIS)?;
-        let word = usize::from(first / BLOCK_MAX);
-        let (at, stop) = (
-            first % BLOCK_MAX,
-            end.checked_sub(first - first % BLOCK_MAX)?,
-        );
-        let bits = mask(at, count);
-        let taken = self.taken.get_mut(word)?;
-        let firsts = self.firsts.get_mut(word)?;
-        // It begins there, no other begins in it, and it does not go on behind it.
-        let is_one = count != 0 && *firsts & bits == mask(at, 1);
-        let ends = stop == BLOCK_MAX
-            || stop < BLOCK_MAX && (*taken & mask(stop, 1) == 0 || *firsts & mask(stop, 1) != 0);
-        if !is_one || !ends || *taken & bits != bits {
-            return None;
-        }
-        *taken &= !bits;
-        *firsts &= !bits;
-        Some(())
+        self.0.give_back(first, count)
     }
-}
-
-/// `count` bits from bit `first`, up to 32 of both together.
-const fn mask(first: u16, count: u16) -> u32 {
-    let ones = if count >= 32 {
-        u32::MAX
-    } else {
-        (1u32 << count).wrapping_sub(1)
-    };
-    ones.wrapping_shl(first as u32)
 }
 
 #[cfg(any(test, feature = "cases"))]

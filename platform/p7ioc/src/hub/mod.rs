@@ -75,6 +75,7 @@ impl<R: RegIo> Units<R> {
         self.io(at.block).write64(at.reg, value);
         let _ = self.read(at);
     }
+
     /// Writes a register that does not give back what it is given.
     fn write_alias(&self, at: HubReg, value: u64) {
         self.io(at.block).write64(at.reg, value);
