@@ -22,11 +22,16 @@
     )
 )]
 
+#[cfg(any(test, feature = "model"))]
+extern crate alloc;
+
 mod config;
 mod eeh;
 mod init;
 mod inject;
 mod msi;
+#[cfg(any(test, feature = "model"))]
+pub mod on_model;
 mod pbcq;
 mod port;
 mod regs;

@@ -7,22 +7,19 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ioda::{
-    BeU16, BeU64, CfgOffset, CfgWidth, DmaTable, DmaWindow, Event, Freeze, Inject, InjectAccess,
+    BeU64, CfgOffset, CfgWidth, DmaTable, DmaWindow, Event, Freeze, Inject, InjectAccess,
     InjectRepeat, InjectTarget, Injection, Ioda, Irq, IrqBackend, M32Segment, MsiSource, PhbId,
     ResetKind, RidSel, Step, TceFlush, TceRange, TceTable,
 };
-use ioda_model::{Device, Fabric, Kind, Phb3 as Chip, SharedMemory};
+use ioda_model::{Device, Fabric, Kind, Phb3 as Chip};
 use p7ioc::hub::{Facts, Hub, Processor, Units};
-use phb3::{Bases, Ive, Pbcq, Tables};
+use phb3::on_model::Memory;
+use phb3::{Bases, Pbcq};
 
 type Regs = RelayRegs<&'static Chip, &'static Chip>;
 
 /// The real bridge, and which of the hub's stands for it.
 const PHB: u8 = 1;
-const RTT: u64 = 0x10_0000;
-const PELTV: u64 = 0x14_0000;
-const PEST: u64 = 0x14_4000;
-const IVT: u64 = 0x18_0000;
 const TREES: u64 = 0x80_0000;
 
 const LEFT: usize = 4;
@@ -35,23 +32,6 @@ const RIGHT_PCI: u32 = 0xc180_0000;
 const PE_LEFT: PeNumber = PeNumber(17);
 const PE_RIGHT: PeNumber = PeNumber(101);
 const SLOT: usize = 0x1_0000;
-
-struct IvtBytes(&'static [Ive]);
-
-impl SharedMemory for IvtBytes {
-    fn bytes(&self) -> u64 {
-        (self.0.len() * Tables::IVE_BYTES) as u64
-    }
-    fn load(&self, offset: u64) -> u8 {
-        let bytes = Tables::IVE_BYTES as u64;
-        self.0[(offset / bytes) as usize].byte((offset % bytes) as usize)
-    }
-    fn store(&self, offset: u64, value: u8) {
-        let bytes = Tables::IVE_BYTES as u64;
-        let done = self.0[(offset / bytes) as usize].set_byte((offset % bytes) as usize, value);
-        assert!(done.is_some(), "the bridge writes P and Q alone");
-    }
-}
 
 fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
     Vec::leak((0..count).map(|_| make()).collect())
@@ -97,32 +77,7 @@ fn real_bridge(
     &'static Port<&'static Chip>,
 ) {
     let chip: &'static Chip = Box::leak(Box::new(Chip::new(Kind::Emulator, fabric)));
-    let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
-    let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
-    let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
-    let ivt = leak(Ive::zeroed, Tables::IVT_ENTRIES);
-    chip.add_memory(RTT, Box::new(rtt));
-    chip.add_memory(PELTV, Box::new(peltv));
-    chip.add_memory(PEST, Box::new(pest));
-    chip.add_memory(IVT, Box::new(IvtBytes(ivt)));
-    let tables = Tables {
-        rtt: DmaTable {
-            cells: rtt,
-            real: RTT,
-        },
-        peltv: DmaTable {
-            cells: peltv,
-            real: PELTV,
-        },
-        pest: DmaTable {
-            cells: pest,
-            real: PEST,
-        },
-        ivt: DmaTable {
-            cells: ivt,
-            real: IVT,
-        },
-    };
+    let tables = Memory::leak().attach(chip);
     let id = PhbId { chip: 0, index: 0 };
     chip.number_interrupts(numbering(PHB).base);
     let pbcq = Pbcq::open_numbered(chip, id, Bases::of(0), numbering(PHB)).expect("it answers");

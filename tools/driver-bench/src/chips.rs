@@ -1,12 +1,10 @@
 //! A driver started on the model of its chip: [`start_p7ioc`], [`start_phb3`].
 
 use crate::count::{Counted, Counter};
-use ioda::{
-    BeU16, BeU64, DmaTable, Ioda, IrqBackend, MsiSource, PhbId, ResetError, Step, TceFlush,
-    TceTable,
-};
+use ioda::{BeU64, Ioda, IrqBackend, MsiSource, PhbId, ResetError, Step, TceFlush, TceTable};
 use ioda_model::{Device, Fabric, Kind, P7ioc, P7iocBlock, Phb3, SharedMemory};
-use phb3::{Bases, Ive, Pbcq, Tables};
+use phb3::on_model::Memory;
+use phb3::{Bases, Pbcq};
 
 /// A bridge as its owner uses it.
 pub trait Host: Ioda + MsiSource {}
@@ -136,22 +134,6 @@ pub fn start_p7ioc(fabric: Fabric) -> Bridge {
     bridge
 }
 
-struct IvtBytes(&'static [Ive]);
-
-impl SharedMemory for IvtBytes {
-    fn bytes(&self) -> u64 {
-        (self.0.len() * Tables::IVE_BYTES) as u64
-    }
-    fn load(&self, offset: u64) -> u8 {
-        self.0[offset as usize / Tables::IVE_BYTES].byte(offset as usize % Tables::IVE_BYTES)
-    }
-    fn store(&self, offset: u64, value: u8) {
-        let ive = &self.0[offset as usize / Tables::IVE_BYTES];
-        let done = ive.set_byte(offset as usize % Tables::IVE_BYTES, value);
-        done.expect("a bridge writes P and Q alone");
-    }
-}
-
 /// The root port of a bridge, to build a fabric on.
 #[must_use]
 pub fn phb3_root() -> Device {
@@ -164,26 +146,9 @@ pub fn phb3_root() -> Device {
 /// If the driver does not start it.
 #[must_use]
 pub fn start_phb3(fabric: Fabric) -> Bridge {
-    const RTT: u64 = 0x10_0000;
-    const PELTV: u64 = 0x14_0000;
-    const PEST: u64 = 0x14_4000;
-    const IVT: u64 = 0x18_0000;
     let counter = Counter::default();
     let model: &'static Phb3 = Box::leak(Box::new(Phb3::new(Kind::Chip, fabric)));
-    let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
-    let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
-    let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
-    let ivt = leak(Ive::zeroed, Tables::IVT_ENTRIES);
-    model.add_memory(RTT, Box::new(rtt));
-    model.add_memory(PELTV, Box::new(peltv));
-    model.add_memory(PEST, Box::new(pest));
-    model.add_memory(IVT, Box::new(IvtBytes(ivt)));
-    let tables = Tables {
-        rtt: table(rtt, RTT),
-        peltv: table(peltv, PELTV),
-        pest: table(pest, PEST),
-        ivt: table(ivt, IVT),
-    };
+    let tables = Memory::leak().attach(model);
     let id = PhbId { chip: 0, index: 0 };
     let pbcq = Pbcq::open(model, id, Bases::of(0)).expect("the model answers");
     let registers = Counted::new(model, counter.clone());
@@ -202,8 +167,4 @@ pub fn start_phb3(fabric: Fabric) -> Bridge {
     };
     bridge.start();
     bridge
-}
-
-const fn table<T>(cells: &'static [T], real: u64) -> DmaTable<T> {
-    DmaTable { cells, real }
 }

@@ -5,10 +5,11 @@
 //! kind and its numbers.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use ioda::{BeU16, BeU64, DmaTable, Ioda, Irq, MsiBlock, PhbId, Step as Progress};
+use ioda::{Ioda, Irq, MsiBlock, PhbId, Step as Progress};
 use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
 use pci::{GuestFunction, Intx, MsiKind, Refusal, plan, scan};
-use phb3::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+use phb3::on_model::Memory;
+use phb3::{Bases, Pbcq, Phb3, Port};
 use std::cell::RefCell;
 
 /// The function's index in the fabric.
@@ -111,39 +112,12 @@ fn device() -> Device {
         .with_extended(0x03, 12, &[])
 }
 
-fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
-    Box::leak((0..count).map(|_| make()).collect())
-}
-
 impl Bench {
     fn new() -> Self {
         let mut fabric = Fabric::new(Device::bridge(0x1014, 0x03dc, 4).with_intx(0));
         assert_eq!(fabric.add(0, 0, device()), DEVICE);
         let model: &'static Model = Box::leak(Box::new(Model::new(Kind::Emulator, fabric)));
-        let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
-        let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
-        let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
-        let tables = Tables {
-            rtt: DmaTable {
-                cells: rtt,
-                real: 0x10_0000,
-            },
-            peltv: DmaTable {
-                cells: peltv,
-                real: 0x14_0000,
-            },
-            pest: DmaTable {
-                cells: pest,
-                real: 0x14_4000,
-            },
-            ivt: DmaTable {
-                cells: leak(Ive::zeroed, Tables::IVT_ENTRIES),
-                real: 0x18_0000,
-            },
-        };
-        model.add_memory(tables.rtt.real, Box::new(rtt));
-        model.add_memory(tables.peltv.real, Box::new(peltv));
-        model.add_memory(tables.pest.real, Box::new(pest));
+        let tables = Memory::leak().attach(model);
         let id = PhbId { chip: 0, index: 0 };
         let pbcq = Pbcq::open(model, id, Bases::of(0)).expect("it answers");
         let port = Box::leak(Box::new(Port::new(model, pbcq.irq_base(), &tables)));

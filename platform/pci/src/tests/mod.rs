@@ -9,9 +9,10 @@ pub(crate) mod shared;
 
 use crate::{Plan, Topology, plan, scan};
 use cases::prelude::*;
-use ioda::{BeU16, BeU64, DmaTable, Ioda, PhbId, Step};
+use ioda::{BeU64, Ioda, PhbId, Step};
 use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
-use phb3::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+use phb3::on_model::Memory;
+use phb3::{Bases, Pbcq, Phb3, Port};
 
 fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
     Box::leak((0..count).map(|_| make()).collect())
@@ -34,30 +35,7 @@ impl Bench {
     /// A started bridge with `fabric` below it.
     fn of(kind: Kind, fabric: Fabric) -> Self {
         let model: &'static Model = Box::leak(Box::new(Model::new(kind, fabric)));
-        let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
-        let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
-        let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
-        let tables = Tables {
-            rtt: DmaTable {
-                cells: rtt,
-                real: 0x10_0000,
-            },
-            peltv: DmaTable {
-                cells: peltv,
-                real: 0x14_0000,
-            },
-            pest: DmaTable {
-                cells: pest,
-                real: 0x14_4000,
-            },
-            ivt: DmaTable {
-                cells: leak(Ive::zeroed, Tables::IVT_ENTRIES),
-                real: 0x18_0000,
-            },
-        };
-        model.add_memory(tables.rtt.real, Box::new(rtt));
-        model.add_memory(tables.peltv.real, Box::new(peltv));
-        model.add_memory(tables.pest.real, Box::new(pest));
+        let tables = Memory::leak().attach(model);
         let pbcq =
             Pbcq::open(model, PhbId { chip: 0, index: 0 }, Bases::of(0)).expect("it answers");
         let port = Box::leak(Box::new(Port::new(model, pbcq.irq_base(), &tables)));

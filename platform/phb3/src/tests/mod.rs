@@ -6,39 +6,18 @@ pub(crate) mod interrupts;
 pub(crate) mod isolation;
 pub(crate) mod start;
 
-use crate::{Bases, Ive, Numbering, Pbcq, Phb3, Port, Tables};
+use crate::on_model::Memory;
+use crate::{Bases, Numbering, Pbcq, Phb3, Port, Tables};
 use cases::prelude::*;
 use ioda::{
     Bdf, BeU16, BeU64, CfgOffset, CfgWidth, DmaTable, DmaWindow, Ioda, PeNumber, PhbId, RidSel,
     Step, TceTable,
 };
-use ioda_model::{Device, Fabric, Kind, Phb3 as Model, SharedMemory};
-
-const RTT: u64 = 0x10_0000;
-const PELTV: u64 = 0x14_0000;
-const PEST: u64 = 0x14_4000;
-const IVT: u64 = 0x18_0000;
+use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
 
 /// Two devices of one function and their switch: the fabric's indices.
 const LEFT: usize = 4;
 const RIGHT: usize = 5;
-
-struct IvtBytes(&'static [Ive]);
-
-impl SharedMemory for IvtBytes {
-    fn bytes(&self) -> u64 {
-        (self.0.len() * Tables::IVE_BYTES) as u64
-    }
-    fn load(&self, offset: u64) -> u8 {
-        let ive = &self.0[offset as usize / Tables::IVE_BYTES];
-        ive.byte(offset as usize % Tables::IVE_BYTES)
-    }
-    fn store(&self, offset: u64, value: u8) {
-        let ive = &self.0[offset as usize / Tables::IVE_BYTES];
-        let done = ive.set_byte(offset as usize % Tables::IVE_BYTES, value);
-        done.expect("the bridge writes P and Q alone");
-    }
-}
 
 fn leak<T>(make: impl Fn() -> T, count: usize) -> &'static [T] {
     Box::leak((0..count).map(|_| make()).collect())
@@ -74,32 +53,7 @@ impl Bench {
 
     fn numbered(kind: Kind, numbering: Numbering) -> Self {
         let model: &'static Model = Box::leak(Box::new(Model::new(kind, fabric())));
-        let rtt = leak(|| BeU16::new(0), Tables::RTT_ENTRIES);
-        let peltv = leak(|| BeU64::new(0), Tables::PELTV_ENTRIES);
-        let pest = leak(|| BeU64::new(0), Tables::PEST_ENTRIES);
-        let ivt = leak(Ive::zeroed, Tables::IVT_ENTRIES);
-        model.add_memory(RTT, Box::new(rtt));
-        model.add_memory(PELTV, Box::new(peltv));
-        model.add_memory(PEST, Box::new(pest));
-        model.add_memory(IVT, Box::new(IvtBytes(ivt)));
-        let tables = Tables {
-            rtt: DmaTable {
-                cells: rtt,
-                real: RTT,
-            },
-            peltv: DmaTable {
-                cells: peltv,
-                real: PELTV,
-            },
-            pest: DmaTable {
-                cells: pest,
-                real: PEST,
-            },
-            ivt: DmaTable {
-                cells: ivt,
-                real: IVT,
-            },
-        };
+        let tables = Memory::leak().attach(model);
         let id = PhbId { chip: 0, index: 0 };
         let pbcq = Pbcq::open_numbered(model, id, Bases::of(0), numbering).expect("it answers");
         let port = Box::leak(Box::new(Port::new(model, pbcq.irq_base(), &tables)));

@@ -3,8 +3,8 @@
 use crate::Chip;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use ioda::{BeU16, BeU64};
-use phb3::{Ive, Tables};
+use ioda::BeU64;
+use phb3::on_model::Memory;
 use spin::Mutex;
 
 /// A translation table.
@@ -13,15 +13,6 @@ pub(crate) struct Table {
     pub(crate) cells: &'static [BeU64],
     pub(crate) real: u64,
     pub(crate) page_shift: u8,
-}
-
-/// What a PHB3 keeps in memory.
-#[derive(Clone, Copy)]
-pub(super) struct InMemory {
-    pub(super) rtt: &'static [BeU16],
-    pub(super) peltv: &'static [BeU64],
-    pub(super) pest: &'static [BeU64],
-    pub(super) ivt: &'static [Ive],
 }
 
 /// The memory of a machine. Bridges keep what they are given for ever, so it is never freed, but used again
@@ -33,7 +24,7 @@ pub(crate) struct Pool {
 
 struct Parts {
     tables: &'static [Table],
-    in_memory: Option<InMemory>,
+    in_memory: Option<Memory>,
 }
 
 /// What is free.
@@ -78,12 +69,7 @@ impl Parts {
                 real: FIRST + index * STRIDE,
                 page_shift,
             });
-        let in_memory = (chip == Chip::Phb3).then(|| InMemory {
-            rtt: leak(|| BeU16::new(0), Tables::RTT_ENTRIES),
-            peltv: leak(|| BeU64::new(0), Tables::PELTV_ENTRIES),
-            pest: leak(|| BeU64::new(0), Tables::PEST_ENTRIES),
-            ivt: leak(Ive::zeroed, Tables::IVT_ENTRIES),
-        });
+        let in_memory = (chip == Chip::Phb3).then(Memory::leak);
         Self {
             tables: Box::leak(tables.collect::<Vec<_>>().into_boxed_slice()),
             in_memory,
@@ -113,7 +99,7 @@ impl Pool {
         self.parts.as_ref().map_or(&[], |parts| parts.tables)
     }
 
-    pub(super) fn in_memory(&self) -> Option<InMemory> {
+    pub(super) fn in_memory(&self) -> Option<Memory> {
         self.parts.as_ref()?.in_memory
     }
 }

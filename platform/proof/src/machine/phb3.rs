@@ -6,9 +6,9 @@ use crate::Chip;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use ioda::{DmaTable, Ioda, IrqBackend, MsiSource, PhbId, TceFlush};
-use ioda_model::{Kind, Phb3 as Chip8, SharedMemory};
-use phb3::{Bases, Ive, Pbcq, Phb3, Port, Tables};
+use ioda::{Ioda, IrqBackend, MsiSource, PhbId, TceFlush};
+use ioda_model::{Kind, Phb3 as Chip8};
+use phb3::{Bases, Pbcq, Phb3, Port};
 
 type Regs = Tap<&'static Chip8>;
 
@@ -17,28 +17,6 @@ struct Phb3Machine {
     wire: &'static Wire,
     port: &'static Port<Regs>,
     phb: Phb3<Regs, &'static Chip8>,
-}
-
-const RTT: u64 = 0x10_0000;
-const PELTV: u64 = 0x14_0000;
-const PEST: u64 = 0x14_4000;
-const IVT: u64 = 0x18_0000;
-
-struct IvtBytes(&'static [Ive]);
-
-impl SharedMemory for IvtBytes {
-    fn bytes(&self) -> u64 {
-        (self.0.len() * Tables::IVE_BYTES) as u64
-    }
-    fn load(&self, offset: u64) -> u8 {
-        let bytes = Tables::IVE_BYTES as u64;
-        self.0[(offset / bytes) as usize].byte((offset % bytes) as usize)
-    }
-    fn store(&self, offset: u64, value: u8) {
-        let bytes = Tables::IVE_BYTES as u64;
-        let done = self.0[(offset / bytes) as usize].set_byte((offset % bytes) as usize, value);
-        assert!(done.is_some(), "the bridge writes P and Q alone");
-    }
 }
 
 pub(super) fn start(
@@ -50,16 +28,7 @@ pub(super) fn start(
         model.add_memory(table.real, Box::new(table.cells));
     }
     let memory = pool.in_memory().ok_or("no memory for a PHB3")?;
-    model.add_memory(RTT, Box::new(memory.rtt));
-    model.add_memory(PELTV, Box::new(memory.peltv));
-    model.add_memory(PEST, Box::new(memory.pest));
-    model.add_memory(IVT, Box::new(IvtBytes(memory.ivt)));
-    let tables = Tables {
-        rtt: table(memory.rtt, RTT),
-        peltv: table(memory.peltv, PELTV),
-        pest: table(memory.pest, PEST),
-        ivt: table(memory.ivt, IVT),
-    };
+    let tables = memory.attach(model);
     let wire = keep(Wire::new(sabotage));
     let regs = Tap { inner: model, wire };
     let pbcq = Pbcq::open(model, PhbId { chip: 0, index: 0 }, Bases::of(0))
@@ -73,10 +42,6 @@ pub(super) fn start(
         port,
         phb,
     }))
-}
-
-const fn table<T>(cells: &'static [T], real: u64) -> DmaTable<T> {
-    DmaTable { cells, real }
 }
 
 impl Machine for Phb3Machine {
