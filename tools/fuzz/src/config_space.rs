@@ -4,6 +4,7 @@
 //! the filter knows. The first byte says whether the function's INTx wire is its owner's; each step is one byte of
 //! kind and its numbers.
 
+use crate::steps;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use ioda::{Ioda, Irq, MsiBlock, PhbId, Step as Progress};
 use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
@@ -180,11 +181,7 @@ fn run(bench: &mut Bench, u: &mut Unstructured<'_>) {
         .model
         .with_fabric(|fabric| *fabric.device_mut(DEVICE) = original);
     let mut given = None;
-    for _ in 0..MAX_STEPS {
-        if u.is_empty() {
-            break;
-        }
-        let Ok(step) = Step::arbitrary(u) else { break };
+    for step in steps(u, MAX_STEPS) {
         act(bench, &mut guest, step, &mut given);
         assert_settled(bench, &mut guest, is_granted, given);
     }

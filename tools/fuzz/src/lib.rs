@@ -35,6 +35,14 @@ pub struct Target {
     pub seeds: fn() -> Vec<(String, Vec<u8>)>,
 }
 
+/// The steps of the program that `u` holds, as they are asked for: up to `most`, fewer if it runs out.
+pub fn steps<'a, S: arbitrary::Arbitrary<'a>>(
+    u: &mut arbitrary::Unstructured<'a>,
+    most: usize,
+) -> impl Iterator<Item = S> {
+    std::iter::from_fn(|| (!u.is_empty()).then(|| S::arbitrary(u).ok())?).take(most)
+}
+
 /// Every target.
 pub static TARGETS: &[Target] = &[
     Target {

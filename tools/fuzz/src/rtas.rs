@@ -6,6 +6,7 @@
 use crate::bench::fakes::{BUIDS, FOREIGN, MSIS, OWN_IRQS};
 use crate::bench::{Bench, NVRAM_BYTES, RAM_BYTES, code};
 use crate::hcalls::{self, spec};
+use crate::steps;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use lpar::hcall::Args;
 use lpar::rtas::{CALLS, Entry};
@@ -174,13 +175,7 @@ pub fn target(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let mut bench = Bench::new(u.arbitrary().unwrap_or(0));
     let mut last = [0; 9];
-    for _ in 0..MAX_STEPS {
-        if u.is_empty() {
-            break;
-        }
-        let Ok(step) = Step::arbitrary(&mut u) else {
-            break;
-        };
+    for step in steps(&mut u, MAX_STEPS) {
         match &step {
             Step::Other(step) => hcalls::run(&mut bench, step, &mut last),
             Step::Call {

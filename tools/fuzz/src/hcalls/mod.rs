@@ -8,6 +8,7 @@ pub mod argument;
 pub mod spec;
 
 use crate::bench::{Bench, PIRS};
+use crate::steps;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use argument::Argument;
 use lpar::VcpuState;
@@ -180,13 +181,7 @@ pub fn target(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let mut bench = Bench::new(u.arbitrary().unwrap_or(0));
     let mut last = [0; 9];
-    for _ in 0..MAX_STEPS {
-        if u.is_empty() {
-            break;
-        }
-        let Ok(step) = Step::arbitrary(&mut u) else {
-            break;
-        };
+    for step in steps(&mut u, MAX_STEPS) {
         run(&mut bench, &step, &mut last);
     }
     bench.finish();
