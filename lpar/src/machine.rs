@@ -139,7 +139,8 @@ pub trait Threads: Sync {
     fn kick(&self, pir: u32);
 }
 
-/// Cache-inhibited accesses to device registers by real address, for a partition that owns them.
+/// Cache-inhibited accesses to device registers by real address, for a partition that owns them. Its device may be
+/// asleep or in reset, by its own doing: loads give all ones then, stores nothing, and the machine goes on.
 pub trait DeviceMemory: Sync {
     /// Loads `bytes` (1, 2, 4 or 8) at `at`, naturally aligned, big-endian.
     fn load(&self, at: RealAddr, bytes: u64) -> u64;

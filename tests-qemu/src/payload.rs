@@ -126,10 +126,13 @@ fn no_pack(error: bundle::BundleError) -> anyhow::Error {
 }
 
 pub(crate) fn whole(context: &Context) -> Outcome {
+    // Besides, one that can be reset alone.
+    const NVME: &str = "phb0/00.0/00.3";
+    let [first, second] = OURS;
     run(
         context,
-        machine_with_edus(context)?,
-        &OURS,
+        machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?,
+        &[first, second, NVME],
         &context.payload_words,
     )
 }

@@ -18,6 +18,7 @@ core::arch::global_asm!(
     HANDLER_SP = const cpu::HANDLER_SP,
     ENTER_SP = const cpu::ENTER_SP,
     NAP_SP = const cpu::NAP_SP,
+    PROBING = const cpu::PROBING,
     EMERGENCY_SP = const cpu::EMERGENCY_SP,
     HCALL = const cpu::HCALL,
     EXCEPTION = const cpu::EXCEPTION,

@@ -1,7 +1,13 @@
 //! Cache-inhibited loads and stores by real address, for device registers.
 #![expect(unsafe_code, reason = "device registers by real address")]
 
+use crate::percpu::PerCpu;
 use core::arch::asm;
+
+unsafe extern "C" {
+    fn ppc64_probe_load(cpu: *const PerCpu, at: u64, bytes: u64) -> u64;
+    fn ppc64_probe_store(cpu: *const PerCpu, at: u64, bytes: u64, value: u64);
+}
 
 /// Access to device registers in hypervisor real mode. Every address it is used with comes from
 /// the machine's device tree or from a bridge's window, checked when the driver was built.
@@ -17,6 +23,20 @@ impl RealModeIo {
     #[must_use]
     pub const unsafe fn new() -> Self {
         Self(())
+    }
+
+    /// Loads `bytes` (1, 2, 4 or 8) at real address `at`, where a device may not answer: all ones then, as a bridge
+    /// gives them where the machine does not make that a machine check.
+    #[must_use]
+    pub fn probe_load(self, at: u64, bytes: u64) -> u64 {
+        // SAFETY: the constructor's duties; a machine check by the load comes back from it.
+        unsafe { ppc64_probe_load(PerCpu::current(), at, bytes) }
+    }
+
+    /// Stores the low `bytes` (1, 2, 4 or 8) of `value` at real address `at`; nothing where no device answers.
+    pub fn probe_store(self, at: u64, bytes: u64, value: u64) {
+        // SAFETY: as of `probe_load`.
+        unsafe { ppc64_probe_store(PerCpu::current(), at, bytes, value) }
     }
 }
 

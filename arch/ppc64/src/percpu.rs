@@ -48,6 +48,8 @@ pub struct PerCpu {
     enter_sp: u64,
     /// The stack pointer in `nap`'s frame; 0 while the thread is awake.
     nap_sp: u64,
+    /// 1 while a register is asked that may not answer: see the vectors.
+    probing: u64,
     /// The top of the emergency stack.
     emergency_sp: u64,
     hcall: Cell<Option<HcallFn>>,
@@ -72,6 +74,7 @@ pub mod offset {
     pub const HANDLER_SP: usize = offset_of!(PerCpu, handler_sp);
     pub const ENTER_SP: usize = offset_of!(PerCpu, enter_sp);
     pub const NAP_SP: usize = offset_of!(PerCpu, nap_sp);
+    pub const PROBING: usize = offset_of!(PerCpu, probing);
     pub const EMERGENCY_SP: usize = offset_of!(PerCpu, emergency_sp);
     pub const HCALL: usize = offset_of!(PerCpu, hcall);
     pub const EXCEPTION: usize = offset_of!(PerCpu, exception);
@@ -89,6 +92,7 @@ impl PerCpu {
         handler_sp: 0,
         enter_sp: 0,
         nap_sp: 0,
+        probing: 0,
         emergency_sp: 0,
         hcall: Cell::new(None),
         exception: Cell::new(None),

@@ -3,7 +3,7 @@
 # A thread's PerCpu is in HSPRG0; HSPRG1 is scratch. Interrupts that hit a guest save its registers in its
 # GuestContext and call the exception handler on the stack below ppc64_enter_guest's frame. Hcalls save only
 # what the ABI lets a handler change. Interrupts that hit the hypervisor itself save to PerCpu.crash, and
-# their handler does not return.
+# their handler does not return; but for a machine check by ppc64_probe_load or _store, which is their answer.
 
 .macro slot name, address
     .org    \address - 0x100
@@ -246,13 +246,99 @@ exception_\kind:
     std     %r0, {CR}(%r11)
     ld      %r1, {HANDLER_SP}(%r13)
     b       call_exception
-1:  addi    %r11, %r13, {CRASH}
+1:
+    .ifc \kind, srr
+    cmpdi   %r12, 0x200
+    beq     machine_check_here
+    .endif
+crash_\kind:
+    addi    %r11, %r13, {CRASH}
     save_gprs_and_state \srr0, \srr1
     ld      %r1, {EMERGENCY_SP}(%r13)
     b       call_exception
 .endm
     exception srr, 26, 27
     exception hsrr, {HSRR0}, {HSRR1}
+
+# A machine check of the hypervisor's own. If it is a probe's, the probe goes on where it has failed.
+#   in   as of exception; r7 to r10 are the probe's
+machine_check_here:
+    ld      %r11, {PROBING}(%r13)
+    cmpdi   %r11, 0
+    beq     crash_srr
+    # SRR1 42: a load or store caused it.
+    mfsrr1  %r11
+    andis.  %r11, %r11, 0x20
+    beq     crash_srr
+    mflr    %r0
+    bcl     20, 31, 1f
+1:  mflr    %r11
+    mtlr    %r0
+    addi    %r11, %r11, probe_failed - 1b
+    mtsrr0  %r11
+    mtsrr1  %r9
+    mfspr   %r13, {HSPRG1}
+    rfid
+
+# Registers of devices that may not answer, real address r4, 1, 2, 4 or 8 bytes (r5). A machine check takes SRR0
+# and SRR1, by which an hcall returns: they are kept.
+#   u64 ppc64_probe_load(PerCpu *, u64 address, u64 bytes): the value, all ones if nothing answers.
+#   void ppc64_probe_store(PerCpu *, u64 address, u64 bytes, u64 value): nothing is stored if nothing answers.
+.macro probe_begin
+    mr      %r10, %r3
+    mfsrr0  %r7
+    mfsrr1  %r8
+    mfmsr   %r9
+    li      %r0, 1
+    std     %r0, {PROBING}(%r10)
+    cmpdi   %cr0, %r5, 4
+    cmpdi   %cr1, %r5, 1
+.endm
+
+.global ppc64_probe_load
+.type ppc64_probe_load, @function
+ppc64_probe_load:
+    probe_begin
+    beq     %cr0, 4f
+    bgt     %cr0, 8f
+    beq     %cr1, 1f
+    lhzcix  %r3, 0, %r4
+    b       9f
+1:  lbzcix  %r3, 0, %r4
+    b       9f
+4:  lwzcix  %r3, 0, %r4
+    b       9f
+8:  ldcix   %r3, 0, %r4
+    # The load has come, or its machine check, before anything after this.
+9:  twi     0, %r3, 0
+    isync
+    b       probe_done
+
+.global ppc64_probe_store
+.type ppc64_probe_store, @function
+ppc64_probe_store:
+    probe_begin
+    beq     %cr0, 4f
+    bgt     %cr0, 8f
+    beq     %cr1, 1f
+    sthcix  %r6, 0, %r4
+    b       9f
+1:  stbcix  %r6, 0, %r4
+    b       9f
+4:  stwcix  %r6, 0, %r4
+    b       9f
+8:  stdcix  %r6, 0, %r4
+9:  sync
+    b       probe_done
+
+probe_failed:
+    mtsrr0  %r7
+    mtsrr1  %r8
+    li      %r3, -1
+probe_done:
+    li      %r0, 0
+    std     %r0, {PROBING}(%r10)
+    blr
 
 call_exception:
     mr      %r3, %r13

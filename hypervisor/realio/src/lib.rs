@@ -70,20 +70,10 @@ impl XscomIo for Io {
 
 impl lpar::machine::DeviceMemory for Io {
     fn load(&self, at: RealAddr, bytes: u64) -> u64 {
-        match bytes {
-            1 => self.0.load8(at.0).into(),
-            2 => self.0.load16(at.0).into(),
-            4 => self.0.load32(at.0).into(),
-            _ => self.0.load64(at.0),
-        }
+        self.0.probe_load(at.0, bytes)
     }
     fn store(&self, at: RealAddr, bytes: u64, value: u64) {
-        match bytes {
-            1 => self.0.store8(at.0, value as u8),
-            2 => self.0.store16(at.0, value as u16),
-            4 => self.0.store32(at.0, value as u32),
-            _ => self.0.store64(at.0, value),
-        }
+        self.0.probe_store(at.0, bytes, value);
     }
 }
 

@@ -108,7 +108,8 @@ impl Access {
 
 /// `H_LOGICAL_CI_LOAD`: loads from a device register.
 ///
-/// Source: LoPAR 2.9, H_LOGICAL_CI_LOAD. Memory is mapped cached and so not for this one.
+/// Source: LoPAR 2.9, H_LOGICAL_CI_LOAD. Memory is mapped cached and so not for this one. A device that does not
+/// answer, being in reset or asleep, gives all ones, as a bridge does.
 ///
 /// Output: r4, the value as the device drives it, big-endian, in the low bytes. Errors:
 /// - [`HError::Parameter`]: a size that is none of 1, 2, 4, 8; an address not aligned to it, or not
@@ -139,7 +140,7 @@ impl Hcall for LogicalCiLoad {
 
 /// `H_LOGICAL_CI_STORE`: stores to a device register.
 ///
-/// Source: LoPAR 2.9, H_LOGICAL_CI_STORE.
+/// Source: LoPAR 2.9, H_LOGICAL_CI_STORE. Lost where the device does not answer, as it is behind a bridge.
 ///
 /// Outputs: none. Errors:
 /// - [`HError::Parameter`]: a size that is none of 1, 2, 4, 8; an address not aligned to it, or not

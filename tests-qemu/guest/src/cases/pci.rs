@@ -1,9 +1,11 @@
 //! Configuration space and BARs. Source: LoPAR 2.9, "PCI Configuration Space".
 
+use crate::hcall::hcall;
 use crate::pci::{self, Edu, edu};
 use crate::rtas;
-use crate::suite::{Fail, Outcome, cases, holds, same, status};
+use crate::suite::{Fail, Outcome, cases, holds, ok, same, status};
 use crate::tree::{Function, Platform};
+use papr_abi::token;
 
 cases!("pci":
     config_tells_what_the_tree_tells,
@@ -18,6 +20,7 @@ cases!("pci":
     header_registers_are_kept,
     config_sizes_and_boundaries_are_checked,
     config_counts_are_checked,
+    a_function_in_reset_gives_ones_and_comes_back,
 );
 
 pub(super) fn any(platform: &Platform) -> Result<&Function, Fail> {
@@ -104,6 +107,60 @@ fn config_sizes_and_boundaries_are_checked(platform: &Platform) -> Outcome {
         status("ibm,write-pci-config", written, -3)?;
     }
     Ok(())
+}
+
+/// Of QEMU's NVMe controller: vendor and device, its register of capabilities, the low half of which is no zero and no
+/// ones, and one that keeps what is stored while the controller is off.
+const NVME: u32 = 0x1b36_0010;
+const NVME_CAP: u64 = 0;
+const NVME_AQA: u64 = 0x24;
+
+fn a_function_in_reset_gives_ones_and_comes_back(platform: &Platform) -> Outcome {
+    const FLR: u32 = 1 << 15;
+    let mut all = platform.functions().iter();
+    let function = all
+        .find(|function| function.id == NVME)
+        .ok_or(Fail::Skip("no function that can be reset alone"))?;
+    let (pci, real, _) = function.bridge.mem32;
+    let command = function.get(platform, 4, 2)?;
+    function.set(platform, 4, 2, command | 2)?;
+    let bar = u64::from(function.get(platform, 0x10, 4)? & !0xf);
+    let base = (bar.checked_sub(pci))
+        .map(|offset| real + offset)
+        .ok_or(Fail::Because("BAR 0 lies in the bridge's 32-bit range"))?;
+    let load = |register, bytes| -> Result<u64, Fail> {
+        let answer = hcall(token::H_LOGICAL_CI_LOAD, [bytes, base + register]);
+        Ok(ok("H_LOGICAL_CI_LOAD", answer)?[0])
+    };
+    let store = |register, bytes, value| {
+        let answer = hcall(token::H_LOGICAL_CI_STORE, [bytes, base + register, value]);
+        ok("H_LOGICAL_CI_STORE", answer).map(drop)
+    };
+    let capabilities = load(NVME_CAP, 4)?;
+    store(NVME_AQA, 4, 0x0700_0000)?;
+    same("stored", load(NVME_AQA, 4)?, 0x0700_0000)?;
+
+    // By the function's own register; nothing has asked it for anything since.
+    let express = function
+        .capability(platform, 0x10)?
+        .ok_or(Fail::Because("it has a PCI Express capability"))?;
+    let control = function.get(platform, express + 8, 2)?;
+    function.set(platform, express + 8, 2, control | FLR)?;
+    for bytes in [1, 2, 4, 8] {
+        store(NVME_AQA & !7, bytes, 0)?;
+        same(
+            "in reset",
+            load(NVME_CAP, bytes)?,
+            u64::MAX >> (64 - 8 * bytes),
+        )?;
+    }
+
+    // Any config access puts back where it is.
+    function.get(platform, 0, 4)?;
+    function.set(platform, 4, 2, command | 2)?;
+    same("capabilities again", load(NVME_CAP, 4)?, capabilities)?;
+    // QEMU's controller keeps this one over its reset; the stores have not come to it.
+    same("kept", load(NVME_AQA, 4)?, 0x0700_0000)
 }
 
 fn config_counts_are_checked(platform: &Platform) -> Outcome {
