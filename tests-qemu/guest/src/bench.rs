@@ -122,8 +122,12 @@ fn cede_with_ipi_pending(me: u64) {
 }
 
 /// From H_IPI on this processor to the other one's return from H_CEDE, which lies behind its vector.
+///
+/// On hardware the two run at once; under `-icount` they take turns, and this one's way to its own nap would
+/// count too. So it lets the other run as soon as H_IPI is back. The median counts: now and then an event of
+/// the host's has QEMU give the turn back in the middle.
 fn cede_woken_by_another(platform: &Platform) {
-    const ROUNDS: u64 = 50;
+    const ROUNDS: usize = 51;
     if smp::start(platform, 1).is_err() {
         println!("bench cede_wake_cross skipped: no second processor");
         return;
@@ -137,17 +141,21 @@ fn cede_woken_by_another(platform: &Platform) {
         });
     };
     nap();
-    let (mut ticks, mut rounds) = (0, 0);
-    for _ in 0..ROUNDS {
+    let mut ticks = [u64::MAX; ROUNDS];
+    for round in &mut ticks {
         let before = smp::result(1)[2];
         let start = cpu::timebase();
         let _ = hcall(token::H_IPI, [u64::from(platform.servers[1]), 4]);
+        cpu::give_way();
         nap();
         let woken = smp::result(1)[2];
         if woken != before && woken > start {
-            ticks += woken - start;
-            rounds += 1;
+            *round = woken - start;
         }
     }
-    line("cede_wake_cross", ticks, rounds);
+    ticks.sort_unstable();
+    match ticks[ROUNDS / 2] {
+        u64::MAX => println!("bench cede_wake_cross skipped: the second processor was not woken"),
+        median => line("cede_wake_cross", median, 1),
+    }
 }

@@ -123,6 +123,12 @@ pub(crate) fn install_vectors() {
     sync_instructions(from.addr() as u64);
 }
 
+/// Lets other threads run before this one goes on: QEMU takes the lowest priority as a turn given away.
+pub(crate) fn give_way() {
+    // SAFETY: priority hints.
+    unsafe { asm!("or 31,31,31", "or 2,2,2", options(nostack, nomem)) }
+}
+
 /// Makes stores to instructions visible to their fetching. POWER8 snoops, so one `icbi` does.
 pub(crate) fn sync_instructions(address: u64) {
     // SAFETY: orders and invalidates, and changes nothing.
