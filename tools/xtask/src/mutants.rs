@@ -99,6 +99,8 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &MutantsArguments) -> Re
         let folder = workspace.target().join("mutants").join(package);
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
+        let results = folder.join("mutants.out");
+        let earlier = start(&results);
         let mut command = command(workspace, subject, &folder, &arguments.options);
         let status = command
             .status()
@@ -106,7 +108,10 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &MutantsArguments) -> Re
         if !status.code().is_some_and(|code| RAN.contains(&code)) {
             bail!("`{}` failed ({status})", process::show(&command));
         }
-        let results = folder.join("mutants.out");
+        if start(&results) == earlier {
+            // It was told to list what there is, or to look at a change that touches nothing of this package.
+            continue;
+        }
         let tally = Tally::read(&results)?;
         println!(
             "{package}: {} caught, {} missed, {} timed out, {} not viable; see {}",
@@ -127,6 +132,11 @@ pub(crate) fn mutants(workspace: &Workspace, arguments: &MutantsArguments) -> Re
         );
     }
     Ok(())
+}
+
+/// What tells the run whose results are in `folder` from every other: its start, to the nanosecond; `None` without one.
+fn start(folder: &Path) -> Option<Vec<u8>> {
+    std::fs::read(folder.join("lock.json")).ok()
 }
 
 fn choose(packages: &[String]) -> Result<Vec<&'static Subject>> {
@@ -167,10 +177,11 @@ fn command(workspace: &Workspace, subject: &Subject, folder: &Path, options: &[S
     let mut command = cargo();
     command
         .current_dir(workspace.root())
-        // Nobody debugs a mutant.
+        // Nobody debugs a mutant, and one that fails a hundred tests is not to be taken for one that never ends.
         .envs([
             ("CARGO_PROFILE_DEV_DEBUG", "0"),
             ("CARGO_PROFILE_TEST_DEBUG", "0"),
+            ("RUST_BACKTRACE", "0"),
         ])
         .args(["mutants", "--package", subject.package, "--output"])
         .arg(folder);
@@ -230,6 +241,24 @@ mod tests {
                 "2"
             ]
         );
+    }
+
+    #[test]
+    fn a_list_is_told_from_a_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lock = |started| {
+            let text = format!("{{ \"start_time\": \"2026-01-02T03:04:05.{started}Z\" }}");
+            std::fs::write(folder.path().join("lock.json"), text).expect("written");
+        };
+        let before = start(folder.path());
+        assert_eq!(before, None);
+        assert_eq!(start(folder.path()), before, "a list leaves nothing");
+        lock(6);
+        let first = start(folder.path());
+        assert_ne!(first, before);
+        assert_eq!(start(folder.path()), first, "nor does it after a run");
+        lock(7);
+        assert_ne!(start(folder.path()), first);
     }
 
     #[test]
