@@ -25,6 +25,7 @@ extern crate alloc;
 pub mod dma;
 pub mod hcall;
 pub mod hpt;
+pub mod icp;
 pub mod interrupt;
 pub mod load;
 pub mod machine;
