@@ -9,6 +9,7 @@
 //! - [`MsiSource`]: hands out message interrupts.
 //! - [`TceFlush`], [`IrqBackend`]: what hcalls do many times a second; shared, no lock of the bridge.
 //! - [`RegIo`], [`XscomIo`], [`MmioIo`]: what a driver needs of the machine it runs on.
+//! - [`driver`]: what the drivers of P7IOC and PHB3 share.
 //! - [`BeU64`] and its kin, [`DmaTable`], [`TceTable`]: memory that a bridge reads and writes too.
 //!
 //! A bridge driver (crate `phb3`) implements the first three over the fourth; `pci` plans with
@@ -31,6 +32,7 @@ mod bridge;
 mod caps;
 mod cell;
 mod dma;
+pub mod driver;
 mod error;
 mod id;
 mod io;
@@ -60,6 +62,7 @@ cases::table!(
     caps::tests,
     cell::tests,
     dma::tests,
+    driver::tests,
     error::tests,
     id::tests,
     io::tests,

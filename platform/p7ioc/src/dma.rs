@@ -3,7 +3,7 @@
 //! The entry that translates a 32-bit address is the one numbered by its 256 MiB. Those from 3 GiB on belong to
 //! the 32-bit MMIO window, and how 64-bit addresses choose an entry is not known: both stay closed.
 
-use crate::regs::{Table, Tve0, Tve1};
+use crate::regs::{Tve0, Tve1, table};
 use crate::rids::Filter;
 use crate::{Phb, RESERVED};
 use ioda::{DmaWindow, IodaError, PeNumber, RegIo, TceTable, TveIndex};
@@ -57,7 +57,7 @@ impl<R: RegIo> Phb<R> {
         if let Some(shadow) = self.shadow.tvt.get_mut(usize::from(index)) {
             *shadow = entry;
             self.port.io.sync();
-            self.port.write_pair(Table::Tvt, index, entry);
+            self.port.write_pair(table::TVT, index, entry);
         }
     }
 

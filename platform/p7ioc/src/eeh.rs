@@ -1,19 +1,15 @@
 //! Errors: frozen endpoints, a fenced bridge, a dead hub, and clearing what was latched.
 
 use crate::config::ROOT;
-use crate::regs::{self, Table, fir, trap};
+use crate::regs::{self, fir, table};
 use crate::{PES, Phb, RESERVED};
-use ioda::{CfgOffset, CfgWidth, Event, Freeze, PeNumber, Pest, Reg64, RegIo};
+use ioda::driver::table::Table;
+use ioda::{CfgOffset, CfgWidth, Event, Freeze, PeNumber, Pest, RegIo};
 
 /// PESTA and PESTB, bit 0.
 const STOPPED: u64 = regs::bit(0);
 const AER_UNCORRECTABLE: CfgOffset = CfgOffset::at(0x104);
 const MALFORMED: u32 = 1 << 18;
-
-/// A register of a block of error traps.
-pub(crate) fn trap_reg(block: u16, reg: u16) -> Option<Reg64> {
-    Reg64::new(block.wrapping_add(reg))
-}
 
 impl<R: RegIo> Phb<R> {
     /// Whether the bridge has shut itself off, or the hub has gone with all six.
@@ -39,7 +35,7 @@ impl<R: RegIo> Phb<R> {
 
     /// The summary bit of `pe`.
     fn is_flagged(&self, pe: PeNumber) -> bool {
-        self.port.read_entry(Table::Peev, pe.0 / 64) & regs::bit(u32::from(pe.0 % 64)) != 0
+        self.port.read_entry(table::PEEV, pe.0 / 64) & regs::bit(u32::from(pe.0 % 64)) != 0
     }
 
     /// Keeps the detail that is there.
@@ -66,8 +62,8 @@ impl<R: RegIo> Phb<R> {
 
     pub(crate) fn read_pest(&self, pe: PeNumber) -> Pest {
         Pest {
-            a: self.port.read_entry(Table::PestA, pe.0),
-            b: self.port.read_entry(Table::PestB, pe.0),
+            a: self.port.read_entry(table::PEST_A, pe.0),
+            b: self.port.read_entry(table::PEST_B, pe.0),
         }
     }
 
@@ -94,7 +90,7 @@ impl<R: RegIo> Phb<R> {
             return Some(Event::Dead);
         }
         let frozen = (0..PES / 64).find_map(|word| {
-            let flags = self.port.read_entry(Table::Peev, word);
+            let flags = self.port.read_entry(table::PEEV, word);
             let first = u16::try_from(flags.leading_zeros()).ok()?;
             (flags != 0).then_some(PeNumber(word.saturating_mul(64).saturating_add(first)))
         });
@@ -129,14 +125,10 @@ impl<R: RegIo> Phb<R> {
         ] {
             io.write64(reg, io.read64(reg));
         }
-        for block in regs::TRAPS {
-            if let Some(status) = trap_reg(block, trap::STATUS) {
-                io.write64(status, io.read64(status));
-            }
-            for reg in [trap::FIRST, trap::LOG0, trap::LOG1] {
-                if let Some(reg) = trap_reg(block, reg) {
-                    io.write64(reg, 0);
-                }
+        for block in &regs::TRAPS {
+            io.write64(block.status, io.read64(block.status));
+            for reg in [block.first, block.logs[0], block.logs[1]] {
+                io.write64(reg, 0);
             }
         }
         io.write64(regs::LEM_FIR_AND_MASK, !fir);
@@ -166,7 +158,7 @@ impl<R: RegIo> Phb<R> {
 }
 
 /// What can be stopped, and the table that says so.
-const SIDES: [(Freeze, Table); 2] = [(Freeze::MMIO, Table::PestA), (Freeze::DMA, Table::PestB)];
+const SIDES: [(Freeze, Table); 2] = [(Freeze::MMIO, table::PEST_A), (Freeze::DMA, table::PEST_B)];
 
 /// The root port's error registers that clear by ones: uncorrectable, correctable, root.
 const AER_STATUS: [CfgOffset; 3] = [

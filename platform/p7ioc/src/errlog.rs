@@ -3,12 +3,11 @@
 //! What a bit of the error register or of a block of traps stands for is not published; what it does is: the error
 //! register's by class, a trap's by what it is set up to do.
 
-use crate::eeh::trap_reg;
 use crate::init::TRAPS;
-use crate::regs::{self, fir, trap};
+use crate::regs::{self, fir};
 use crate::{Phase, Phb};
 use core::fmt;
-use ioda::{Reg64, RegIo};
+use ioda::RegIo;
 
 /// What an error of a bridge does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +80,11 @@ impl<R: RegIo> Phb<R> {
         let is_fast = is_ready && !self.is_fenced();
         let io = if is_fast { &self.port.io } else { &self.asb };
         let fir = io.read64(regs::LEM_FIR_ACCUM);
-        let read = |reg: Option<Reg64>| reg.map_or(0, |reg| io.read64(reg));
         let mut traps = BLOCKS.map(TrapLog::none);
-        for (log, block) in traps.iter_mut().zip(regs::TRAPS) {
-            log.status = read(trap_reg(block, trap::STATUS));
-            log.first = read(trap_reg(block, trap::FIRST));
-            log.logs = [trap::LOG0, trap::LOG1].map(|reg| read(trap_reg(block, reg)));
+        for (log, block) in traps.iter_mut().zip(&regs::TRAPS) {
+            log.status = io.read64(block.status);
+            log.first = io.read64(block.first);
+            log.logs = block.logs.map(|reg| io.read64(reg));
         }
         Some(ErrorLog {
             fir,

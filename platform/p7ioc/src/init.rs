@@ -1,9 +1,8 @@
 //! What a bridge's registers are set to at a start: skiboot's `p7ioc_phb_init`, in its order.
 
 use crate::config::ROOT;
-use crate::eeh::trap_reg;
 use crate::port::running_config;
-use crate::regs::{self, Buid, trap};
+use crate::regs::{self, Buid};
 use crate::{Phb, hub};
 use ioda::{CfgOffset, CfgWidth, Reg64, RegIo, ResetError};
 
@@ -94,16 +93,13 @@ impl<R: RegIo> Phb<R> {
             (regs::M32_BASE_MASK, m32.bytes().wrapping_neg()),
             (regs::M32_START_ADDR, m32.pci),
             (regs::M64_UPPER_BITS, 0),
-            (regs::PHB2_CONFIG, running_config()),
+            (regs::PHB_CONFIG, running_config()),
         ] {
             io.write64(reg, value);
         }
         self.replay();
-        for log in 0..regs::PCIE_ERRLOGS {
-            if let Some(log) = Reg64::new(regs::PCIE_UTL_ERRLOG1.wrapping_add(log.wrapping_mul(8)))
-            {
-                self.port.io.write64(log, u64::MAX);
-            }
+        for log in regs::PCIE_ERRLOGS {
+            self.port.io.write64(log, u64::MAX);
         }
     }
 
@@ -127,10 +123,8 @@ impl<R: RegIo> Phb<R> {
         // I/O, memory, bus master, parity, SERR.
         self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x147);
         let io = &self.port.io;
-        for (block, traps) in regs::TRAPS.into_iter().zip(&TRAPS) {
-            if let Some(reg) = trap_reg(block, trap::IRQ_ENABLE) {
-                io.write64(reg, traps.freeze);
-            }
+        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
+            io.write64(block.irq_enable, traps.freeze);
         }
         io.write64(regs::LEM_ERROR_MASK, LEM_MASK);
         // Address speculation, for reads and writes.
@@ -204,21 +198,19 @@ impl<R: RegIo> Phb<R> {
     fn init_traps(&self) {
         let io = &self.port.io;
         io.write64(regs::LEM_ERROR_MASK, u64::MAX);
-        for (block, traps) in regs::TRAPS.into_iter().zip(&TRAPS) {
+        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
             for (reg, value) in [
-                (trap::STATUS, u64::MAX),
-                (trap::FIRST, 0),
-                (trap::LEM_ENABLE, traps.lem),
-                (trap::FREEZE_ENABLE, traps.freeze),
-                (trap::FENCE_ENABLE, traps.fence),
-                (trap::LOG0, 0),
-                (trap::LOG1, 0),
-                (trap::STATUS_MASK, 0),
-                (trap::FIRST_MASK, 0),
+                (block.status, u64::MAX),
+                (block.first, 0),
+                (block.lem_enable, traps.lem),
+                (block.freeze_enable, traps.freeze),
+                (block.fence_enable, traps.fence),
+                (block.logs[0], 0),
+                (block.logs[1], 0),
+                (block.status_mask, 0),
+                (block.first_mask, 0),
             ] {
-                if let Some(reg) = trap_reg(block, reg) {
-                    io.write64(reg, value);
-                }
+                io.write64(reg, value);
             }
         }
         io.write64(regs::LEM_FIR_ACCUM, 0);

@@ -1,6 +1,6 @@
 //! The sixteen 64-bit windows of eight segments each, which open, move and grow while others run.
 
-use crate::regs::{M64bt, Table};
+use crate::regs::{M64bt, table};
 use crate::{Phb, RESERVED, hub, shadow};
 use ioda::{IodaError, M64Window, PeNumber, RegIo};
 
@@ -81,7 +81,7 @@ impl<R: RegIo> Phb<R> {
     fn write_m64bt(&mut self, window: M64Window, entry: u64) {
         if let Some(shadow) = self.shadow.m64bt.get_mut(usize::from(window.0)) {
             *shadow = entry;
-            self.port.write_entry(Table::M64bt, window.0.into(), entry);
+            self.port.write_entry(table::M64BT, window.0.into(), entry);
         }
     }
 
@@ -91,7 +91,7 @@ impl<R: RegIo> Phb<R> {
             .saturating_add(segment.into());
         if let Some(shadow) = self.shadow.m64dt.get_mut(usize::from(index)) {
             *shadow = shadow::segment(pe);
-            self.port.write_entry(Table::M64dt, index, *shadow);
+            self.port.write_entry(table::M64DT, index, *shadow);
         }
     }
 

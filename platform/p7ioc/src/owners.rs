@@ -1,6 +1,6 @@
 //! Who owns what: requesters, segments, error propagation.
 
-use crate::regs::{Mve, Table};
+use crate::regs::{Mve, table};
 use crate::rids::{Filter, common, holds};
 use crate::{Phb, shadow};
 use ioda::{IodaError, PeNumber, RegIo, RidSel};
@@ -64,7 +64,7 @@ impl<R: RegIo> Phb<R> {
         let filter = self.filter_of(pe);
         if let Some(entry) = self.shadow.peltm.get_mut(usize::from(pe.0)) {
             *entry = filter.peltm();
-            self.port.write_entry(Table::Peltm, pe.0, *entry);
+            self.port.write_entry(table::PELTM, pe.0, *entry);
         }
         for tve in self.windows_of(pe) {
             let entry = filter.tve(pe, self.tve(tve));
@@ -83,7 +83,7 @@ impl<R: RegIo> Phb<R> {
         };
         if let Some(shadow) = self.shadow.mvt.get_mut(usize::from(pe.0)) {
             *shadow = entry;
-            self.port.write_entry(Table::Mvt, pe.0, entry);
+            self.port.write_entry(table::MVT, pe.0, entry);
         }
     }
 
@@ -101,7 +101,7 @@ impl<R: RegIo> Phb<R> {
             .get_mut(usize::from(parent.0))
             .ok_or(IodaError::Pe(parent))?;
         *row = [change(row[0], first), change(row[1], second)];
-        self.port.write_pair(Table::Peltv, parent.0, *row);
+        self.port.write_pair(table::PELTV, parent.0, *row);
         Ok(())
     }
 
@@ -113,8 +113,8 @@ impl<R: RegIo> Phb<R> {
     ) -> Result<(), IodaError> {
         Self::check_pe(pe)?;
         let (table, entries) = match space {
-            Space::M32 => (Table::M32dt, &mut self.shadow.m32dt),
-            Space::Io => (Table::Iodt, &mut self.shadow.iodt),
+            Space::M32 => (table::M32DT, &mut self.shadow.m32dt),
+            Space::Io => (table::IODT, &mut self.shadow.iodt),
         };
         let entry = entries
             .get_mut(usize::from(segment))

@@ -4,8 +4,9 @@
 //! of their own, since the routing is two of them.
 
 use crate::Layout;
-use crate::regs::{self, IodaAddr, Phb2Config, Table, TceKill, Xivt};
+use crate::regs::{self, PhbConfig, TceKill, Xivt, table};
 use core::ops::Range;
+use ioda::driver::table::Table;
 use ioda::{DmaWindow, Irq, IrqBackend, IrqKind, PeNumber, RegIo, ResetError, TceFlush, TceRange};
 use spin::Mutex;
 
@@ -19,14 +20,13 @@ const MASKED: u8 = 0xff;
 /// Beyond this many pairs of entries, all translations of the bridge are forgotten at once.
 const PAIR_KILLS: u64 = 32;
 
-/// `PHB2_CONFIG` as it is while the bridge runs.
+/// `PHB_CONFIG` as it is while the bridge runs.
 pub(crate) fn running_config() -> u64 {
-    (Phb2Config::TCE_64B::SET
-        + Phb2Config::MSI32::SET
-        + Phb2Config::IO::SET
-        + Phb2Config::MSI64::SET
-        + Phb2Config::M32::SET)
-        .into()
+    let on = PhbConfig::TCE_64B::SET
+        + PhbConfig::MSI32::SET
+        + PhbConfig::MSI64::SET
+        + PhbConfig::M32::SET;
+    u64::from(on) | regs::CONFIG_IO
 }
 
 /// Where an interrupt goes.
@@ -97,14 +97,13 @@ impl<R: RegIo> Port<R> {
     /// Writes an entry of a table of one word.
     pub(crate) fn write_entry(&self, table: Table, index: u16, entry: u64) {
         let _index_register = self.routes.lock();
-        self.select(table, index);
-        self.io.write64(regs::IODA_DATA0, entry);
+        table::write(&self.io, table, index, entry);
     }
 
     /// Writes an entry of a table of two words: the second first, since the first one takes both over.
     pub(crate) fn write_pair(&self, table: Table, index: u16, [first, second]: [u64; 2]) {
         let _index_register = self.routes.lock();
-        self.select(table, index);
+        table::select(&self.io, table, index);
         self.io.write64(regs::IODA_DATA1, second);
         self.io.write64(regs::IODA_DATA0, first);
     }
@@ -112,20 +111,19 @@ impl<R: RegIo> Port<R> {
     /// Reads an entry of a table of one word.
     pub(crate) fn read_entry(&self, table: Table, index: u16) -> u64 {
         let _index_register = self.routes.lock();
-        self.select(table, index);
-        self.io.read64(regs::IODA_DATA0)
+        table::read(&self.io, table, index)
     }
 
     /// Writes `entries` to a table of one word, from its first on.
     pub(crate) fn write_entries(&self, table: Table, entries: impl Iterator<Item = u64>) {
         let _index_register = self.routes.lock();
-        self.load(table, entries);
+        table::load(&self.io, table, entries);
     }
 
     /// Writes `entries` to a table of two words, from its first on.
     pub(crate) fn write_pairs(&self, table: Table, entries: impl Iterator<Item = [u64; 2]>) {
         let _index_register = self.routes.lock();
-        self.start(table);
+        table::start(&self.io, table);
         for [first, second] in entries {
             self.io.write64(regs::IODA_DATA1, second);
             self.io.write64(regs::IODA_DATA0, first);
@@ -135,8 +133,10 @@ impl<R: RegIo> Port<R> {
     /// Loads the routing from its shadows.
     pub(crate) fn replay_routes(&self) {
         let routes = self.routes.lock();
-        self.load(Table::Lxivt, routes.lsis.iter().map(|route| route.entry()));
-        self.load(Table::Mxivt, routes.msis.iter().map(|route| route.entry()));
+        let lsis = routes.lsis.iter().map(|route| route.entry());
+        table::load(&self.io, table::LXIVT, lsis);
+        let msis = routes.msis.iter().map(|route| route.entry());
+        table::load(&self.io, table::MXIVT, msis);
     }
 
     /// Makes message interrupt `msi` count from `pe` alone; masks it.
@@ -144,8 +144,7 @@ impl<R: RegIo> Port<R> {
         let mut routes = self.routes.lock();
         if let Some(route) = routes.msis.get_mut(usize::from(msi)) {
             *route = Route::masked(pe);
-            self.select(Table::Mxivt, msi);
-            self.io.write64(regs::IODA_DATA0, route.entry());
+            table::write(&self.io, table::MXIVT, msi, route.entry());
         }
     }
 
@@ -156,26 +155,9 @@ impl<R: RegIo> Port<R> {
         let on = running_config();
         self.io.sync();
         self.io
-            .write64(regs::PHB2_CONFIG, on & !u64::from(Phb2Config::TCE_64B::SET));
-        self.io.write64(regs::PHB2_CONFIG, on);
-        self.io.read64(regs::PHB2_CONFIG)
-    }
-
-    fn start(&self, table: Table) {
-        let address = IodaAddr::AUTOINC::SET + IodaAddr::TSEL.val(table as u64);
-        self.io.write64(regs::IODA_ADDR, address.into());
-    }
-
-    fn load(&self, table: Table, entries: impl Iterator<Item = u64>) {
-        self.start(table);
-        for entry in entries {
-            self.io.write64(regs::IODA_DATA0, entry);
-        }
-    }
-
-    fn select(&self, table: Table, index: u16) {
-        let address = IodaAddr::TSEL.val(table as u64) + IodaAddr::TADR.val(index.into());
-        self.io.write64(regs::IODA_ADDR, address.into());
+            .write64(regs::PHB_CONFIG, on & !u64::from(PhbConfig::TCE_64B::SET));
+        self.io.write64(regs::PHB_CONFIG, on);
+        self.io.read64(regs::PHB_CONFIG)
     }
 
     fn msi(&self, irq: Irq) -> Option<u16> {
@@ -191,15 +173,14 @@ impl<R: RegIo> Port<R> {
     fn set_route(&self, irq: Irq, server: u32, priority: u8) {
         let mut routes = self.routes.lock();
         let (table, index, route) = match (self.msi(irq), self.lsi(irq)) {
-            (Some(msi), _) => (Table::Mxivt, msi, routes.msis.get_mut(usize::from(msi))),
-            (None, Some(lsi)) => (Table::Lxivt, lsi, routes.lsis.get_mut(usize::from(lsi))),
+            (Some(msi), _) => (table::MXIVT, msi, routes.msis.get_mut(usize::from(msi))),
+            (None, Some(lsi)) => (table::LXIVT, lsi, routes.lsis.get_mut(usize::from(lsi))),
             (None, None) => return,
         };
         if let Some(route) = route {
             route.server = server;
             route.priority = priority;
-            self.select(table, index);
-            self.io.write64(regs::IODA_DATA0, route.entry());
+            table::write(&self.io, table, index, route.entry());
         }
     }
 }

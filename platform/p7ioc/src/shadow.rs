@@ -1,6 +1,6 @@
 //! What the tables on the chip hold, in memory: [`Shadow`], and loading them from it.
 
-use crate::regs::{Segment, Table};
+use crate::regs::{Segment, table};
 use crate::rids::Filter;
 use crate::{PES, Phb, RESERVED, dma};
 use ioda::{PeNumber, RegIo};
@@ -64,21 +64,21 @@ impl<R: RegIo> Phb<R> {
         let shadow = &self.shadow;
         // What it means is not known there either; routing names entry 0.
         let hub_route = u64::from(self.layout.bridge).saturating_add(1);
-        port.write_entries(Table::Hrt, [hub_route; 4].into_iter());
+        port.write_entries(table::HRT, [hub_route; 4].into_iter());
         port.replay_routes();
-        port.write_entries(Table::Mvt, shadow.mvt.into_iter());
-        port.write_entries(Table::Peltm, shadow.peltm.into_iter());
-        port.write_pairs(Table::Peltv, shadow.peltv.into_iter());
-        port.write_pairs(Table::Tvt, shadow.tvt.into_iter());
-        port.write_entries(Table::M64bt, shadow.m64bt.into_iter());
-        port.write_entries(Table::Iodt, shadow.iodt.into_iter());
-        port.write_entries(Table::M32dt, shadow.m32dt.into_iter());
-        port.write_entries(Table::M64bt, shadow.m64bt.into_iter());
-        port.write_entries(Table::M64dt, shadow.m64dt.into_iter());
+        port.write_entries(table::MVT, shadow.mvt.into_iter());
+        port.write_entries(table::PELTM, shadow.peltm.into_iter());
+        port.write_pairs(table::PELTV, shadow.peltv.into_iter());
+        port.write_pairs(table::TVT, shadow.tvt.into_iter());
+        port.write_entries(table::M64BT, shadow.m64bt.into_iter());
+        port.write_entries(table::IODT, shadow.iodt.into_iter());
+        port.write_entries(table::M32DT, shadow.m32dt.into_iter());
+        port.write_entries(table::M64BT, shadow.m64bt.into_iter());
+        port.write_entries(table::M64DT, shadow.m64dt.into_iter());
         port.kill_all();
-        port.write_entries(Table::PestA, [0; PES as usize].into_iter());
-        port.write_entries(Table::PestB, [0; PES as usize].into_iter());
-        port.write_entries(Table::Peev, [0; 2].into_iter());
+        port.write_entries(table::PEST_A, [0; PES as usize].into_iter());
+        port.write_entries(table::PEST_B, [0; PES as usize].into_iter());
+        port.write_entries(table::PEEV, [0; 2].into_iter());
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::Phb;
 use crate::config::ROOT;
 use crate::init::{LEM_MASK, PORT_IRQS, PORT_IRQS_NO_LINK};
-use crate::regs::{self, DlpTrainCtl, Reset, fir};
+use crate::regs::{self, DlpTrainCtl, RX_DISABLED, Reset, TX_DISABLE, fir};
 use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind, Step};
 
 /// What a bridge is doing; the number is how many more looks it gets.
@@ -202,10 +202,7 @@ impl<R: RegIo> Phb<R> {
     /// The receiver may never notice, with an empty slot; the reset goes on then.
     fn await_link_down(&mut self, below: Below, looks: u16) -> (Phase, u32) {
         let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
-        if let Some(looks) = looks
-            .checked_sub(1)
-            .filter(|_| !DlpTrainCtl::RX_DISABLED.is_set(train))
-        {
+        if let Some(looks) = looks.checked_sub(1).filter(|_| train & RX_DISABLED == 0) {
             return (Phase::LinkDown { below, looks }, POLL_MS);
         }
         match below {
@@ -286,8 +283,6 @@ impl<R: RegIo> Phb<R> {
     }
 }
 
-/// 1
-const TX_DISABLE: u64 = regs::bit(1);
 /// Errors that raise no interrupt while a reset takes the link down: all that fence but 30.
 const RESET_LEM_MASK: u64 = 0xadb6_50c9_808d_d051;
 const _: () = assert!(RESET_LEM_MASK == fir::FENCE & !regs::bit(30));

@@ -1,6 +1,6 @@
 //! Config cycles, and the root port's prefetch window where the chip does not keep it.
 
-use crate::regs::{self, ConfigAddress};
+use crate::regs::{self, ConfigAddress, ConfigPe};
 use crate::{Phase, Phb3};
 use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Reg, RegIo, XscomIo};
 
@@ -113,9 +113,11 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         let pe = self.pe_of(bdf);
         let address = ConfigAddress::ENABLE::SET
             + ConfigAddress::BDF.val(bdf.0.into())
-            + ConfigAddress::REG.val((at.get() & !3).into())
-            + ConfigAddress::PE.val(pe.0.into());
-        self.port.io.write64(regs::CONFIG_ADDRESS, address.into());
+            + ConfigAddress::REG.val((at.get() & !3).into());
+        let pe = ConfigPe::PE.val(pe.0.into());
+        self.port
+            .io
+            .write64(regs::CONFIG_ADDRESS, u64::from(address) | u64::from(pe));
         regs::CONFIG_DATA | at.get() & 3
     }
 }

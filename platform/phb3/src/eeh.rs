@@ -1,18 +1,13 @@
 //! Errors: frozen endpoints, a fenced bridge, and clearing what was latched.
 
 use crate::config::ROOT;
-use crate::port::Table;
-use crate::regs::{self, nest, trap};
+use crate::regs::{self, nest, table};
 use crate::{PES, Phb3, RESERVED};
-use ioda::{CfgOffset, CfgWidth, Event, Freeze, PeNumber, Pest, Reg64, RegIo, XscomIo};
+use ioda::driver::table::Table;
+use ioda::{CfgOffset, CfgWidth, Event, Freeze, PeNumber, Pest, RegIo, XscomIo};
 
 /// PESTA and PESTB, bit 0.
 const STOPPED: u64 = regs::bit(0);
-
-/// A register of a block of error traps.
-pub(crate) fn trap_reg(block: u16, reg: u16) -> Option<Reg64> {
-    Reg64::new(block.wrapping_add(reg))
-}
 
 impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     /// Whether the bridge has shut itself off; one that does not answer by XSCOM has.
@@ -45,7 +40,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
 
     /// The summary bit of `pe`.
     fn is_flagged(&self, pe: PeNumber) -> bool {
-        self.port.read_entry(Table::Peev, pe.0 / 64) & regs::bit(u32::from(pe.0 % 64)) != 0
+        self.port.read_entry(table::PEEV, pe.0 / 64) & regs::bit(u32::from(pe.0 % 64)) != 0
     }
 
     pub(crate) fn set_frozen(&mut self, pe: PeNumber, what: Freeze) {
@@ -96,7 +91,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             return Some(Event::Fenced);
         }
         let frozen = (0..PES / 64).find_map(|word| {
-            let flags = self.port.read_entry(Table::Peev, word);
+            let flags = self.port.read_entry(table::PEEV, word);
             let first = u16::try_from(flags.leading_zeros()).ok()?;
             (flags != 0).then_some(PeNumber(word.saturating_mul(64).saturating_add(first)))
         });
@@ -122,14 +117,10 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         ] {
             io.write64(reg, io.read64(reg));
         }
-        for block in regs::TRAPS {
-            if let Some(status) = trap_reg(block, trap::STATUS) {
-                io.write64(status, io.read64(status));
-            }
-            for reg in [trap::FIRST, trap::LOG0, trap::LOG1] {
-                if let Some(reg) = trap_reg(block, reg) {
-                    io.write64(reg, 0);
-                }
+        for block in &regs::TRAPS {
+            io.write64(block.status, io.read64(block.status));
+            for reg in [block.first, block.logs[0], block.logs[1]] {
+                io.write64(reg, 0);
             }
         }
         io.write64(regs::LEM_FIR_AND_MASK, !fir);
@@ -156,7 +147,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
 }
 
 /// What can be stopped, and the table that says so.
-const SIDES: [(Freeze, Table); 2] = [(Freeze::MMIO, Table::PestA), (Freeze::DMA, Table::PestB)];
+const SIDES: [(Freeze, Table); 2] = [(Freeze::MMIO, table::PEST_A), (Freeze::DMA, table::PEST_B)];
 
 /// The root port's error registers that clear by ones: uncorrectable, correctable, root.
 const AER_STATUS: [CfgOffset; 3] = [

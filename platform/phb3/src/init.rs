@@ -1,14 +1,12 @@
 //! What the registers are set to at a start: skiboot's `phb3_init_hw`, in its order.
 
 use crate::config::ROOT;
-use crate::eeh::trap_reg;
-use crate::port::Table;
 use crate::regs::{
-    self, IvcInvalidate, LsiSourceId, Phb3Config, RtcInvalidate, TableBar, TceKill, Version, bit,
-    trap,
+    self, IvcInvalidate, LsiSourceId, PhbConfig, RtcInvalidate, TableBar, TceKill, Version, bit,
+    table,
 };
 use crate::{PES, Phb3, RESERVED};
-use ioda::{CfgOffset, CfgWidth, PeNumber, Reg64, RegIo, ResetError, XscomIo};
+use ioda::{CfgOffset, CfgWidth, PeNumber, RegIo, ResetError, XscomIo};
 
 /// `CONTROL` with entries of the interrupt vector table a cache line apart.
 const CONTROL: u64 = 0xf3a8_0edb_0000_0000;
@@ -90,21 +88,18 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         let represent = if revision >= NAPLES_DD10 { 0x14 } else { 0x4 };
         io.write64(regs::INTREP_TIMER, represent << 48);
         // Alone first: that flushes the TCE cache.
-        io.write64(regs::PHB3_CONFIG, Phb3Config::TCE_64B::SET.into());
+        io.write64(regs::PHB_CONFIG, PhbConfig::TCE_64B::SET.into());
         io.write64(
-            regs::PHB3_CONFIG,
-            (Phb3Config::M32::SET + Phb3Config::MSI32::SET + Phb3Config::MSI64::SET).into(),
+            regs::PHB_CONFIG,
+            (PhbConfig::M32::SET + PhbConfig::MSI32::SET + PhbConfig::MSI64::SET).into(),
         );
         // 512 ns must pass: a load from the bridge takes longer than a third of that.
         for _ in 0..4 {
-            let _ = io.read64(regs::PHB3_CONFIG);
+            let _ = io.read64(regs::PHB_CONFIG);
         }
         self.replay();
-        for log in 0..regs::PCIE_ERRLOGS {
-            if let Some(log) = Reg64::new(regs::PCIE_UTL_ERRLOG1.wrapping_add(log.wrapping_mul(8)))
-            {
-                self.port.io.write64(log, u64::MAX);
-            }
+        for log in regs::PCIE_ERRLOGS {
+            self.port.io.write64(log, u64::MAX);
         }
         Ok(())
     }
@@ -124,10 +119,8 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x146);
         self.raw_write(ROOT, CfgOffset::at(0x06), CfgWidth::Half, 0xf900);
         let io = &self.port.io;
-        for (block, traps) in regs::TRAPS.into_iter().zip(&TRAPS) {
-            if let Some(reg) = trap_reg(block, trap::IRQ_ENABLE) {
-                io.write64(reg, traps.irq);
-            }
+        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
+            io.write64(block.irq_enable, traps.irq);
         }
         io.write64(regs::LEM_ERROR_MASK, LEM_MASK);
         // DMA address speculation.
@@ -141,14 +134,14 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     pub(crate) fn replay(&mut self) {
         let port = self.port;
         port.replay_lsis();
-        port.write_entries(Table::Mrt, [0; 8].into_iter());
-        port.write_entries(Table::Rba, [0; 32].into_iter());
-        port.write_entries(Table::Tvt, self.tvt.into_iter());
-        port.write_entries(Table::M32dt, self.m32dt.into_iter());
-        port.write_entries(Table::M64bt, self.m64bt.into_iter());
-        port.write_entries(Table::PestA, [0; PES as usize].into_iter());
-        port.write_entries(Table::PestB, [0; PES as usize].into_iter());
-        port.write_entries(Table::Peev, [0; 4].into_iter());
+        port.write_entries(table::MRT, [0; 8].into_iter());
+        port.write_entries(table::RBA, [0; 32].into_iter());
+        port.write_entries(table::TVT, self.tvt.into_iter());
+        port.write_entries(table::M32DT, self.m32dt.into_iter());
+        port.write_entries(table::M64BT, self.m64bt.into_iter());
+        port.write_entries(table::PEST_A, [0; PES as usize].into_iter());
+        port.write_entries(table::PEST_B, [0; PES as usize].into_iter());
+        port.write_entries(table::PEEV, [0; 4].into_iter());
         port.io.sync();
         port.io
             .write64(regs::RTC_INVALIDATE, RtcInvalidate::ALL::SET.into());
@@ -326,21 +319,19 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     fn init_traps(&self) {
         let io = &self.port.io;
         io.write64(regs::LEM_ERROR_MASK, u64::MAX);
-        for (block, traps) in regs::TRAPS.into_iter().zip(&TRAPS) {
+        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
             for (reg, value) in [
-                (trap::STATUS, u64::MAX),
-                (trap::FIRST, 0),
-                (trap::LEM_ENABLE, traps.lem),
-                (trap::FREEZE_ENABLE, traps.freeze),
-                (trap::FENCE_ENABLE, traps.fence),
-                (trap::LOG0, 0),
-                (trap::LOG1, 0),
-                (trap::STATUS_MASK, traps.ignored),
-                (trap::FIRST_MASK, traps.ignored),
+                (block.status, u64::MAX),
+                (block.first, 0),
+                (block.lem_enable, traps.lem),
+                (block.freeze_enable, traps.freeze),
+                (block.fence_enable, traps.fence),
+                (block.logs[0], 0),
+                (block.logs[1], 0),
+                (block.status_mask, traps.ignored),
+                (block.first_mask, traps.ignored),
             ] {
-                if let Some(reg) = trap_reg(block, reg) {
-                    io.write64(reg, value);
-                }
+                io.write64(reg, value);
             }
         }
         io.write64(regs::LEM_FIR_ACCUM, 0);

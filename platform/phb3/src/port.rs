@@ -4,13 +4,12 @@
 //! here as well, behind a small lock of their own, since the routing of LSIs is one of them.
 
 use crate::Tables;
-use crate::regs::{
-    self, DmardSync, FfiRequest, IodaAddr, IvcInvalidate, IvcUpdate, Lxivt, TceKill,
-};
+use crate::regs::{self, DmardSync, FfiRequest, IvcInvalidate, IvcUpdate, Lxivt, TceKill, table};
 use crate::tables::Ive;
 use core::hint::spin_loop;
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
+use ioda::driver::table::Table;
 use ioda::{DmaWindow, Irq, IrqBackend, IrqKind, PeNumber, RegIo, ResetError, TceFlush, TceRange};
 use spin::Mutex;
 
@@ -27,9 +26,6 @@ const MASKED: u8 = 0xff;
 const PAGE_KILLS: u64 = 4;
 /// Looks at a register that should change within microseconds.
 const POLLS: u32 = 1_000_000;
-
-/// A table on the chip.
-pub(crate) type Table = IodaAddr::TSEL::Value;
 
 /// The shared half of a bridge.
 pub struct Port<R> {
@@ -68,31 +64,25 @@ impl<R: RegIo> Port<R> {
     /// Writes entry `index` of an on-chip table.
     pub(crate) fn write_entry(&self, table: Table, index: u16, entry: u64) {
         let _index_register = self.lxivt.lock();
-        self.select(table, index);
-        self.io.write64(regs::IODA_DATA0, entry);
+        table::write(&self.io, table, index, entry);
     }
 
     /// Writes `entries` to an on-chip table, from its first on.
     pub(crate) fn write_entries(&self, table: Table, entries: impl Iterator<Item = u64>) {
         let _index_register = self.lxivt.lock();
-        let address = IodaAddr::AUTOINC::SET + IodaAddr::TSEL.val(table as u64);
-        self.io.write64(regs::IODA_ADDR, address.into());
-        for entry in entries {
-            self.io.write64(regs::IODA_DATA0, entry);
-        }
+        table::load(&self.io, table, entries);
     }
 
     /// Reads entry `index` of an on-chip table.
     pub(crate) fn read_entry(&self, table: Table, index: u16) -> u64 {
         let _index_register = self.lxivt.lock();
-        self.select(table, index);
-        self.io.read64(regs::IODA_DATA0)
+        table::read(&self.io, table, index)
     }
 
     /// Loads the routing of the LSIs from its shadow.
     pub(crate) fn replay_lsis(&self) {
         let shadow = *self.lxivt.lock();
-        self.write_entries(Table::Lxivt, shadow.into_iter());
+        self.write_entries(table::LXIVT, shadow.into_iter());
     }
 
     /// Makes message interrupt `msi` count from `pe` alone. For who hands them out without [`ioda::MsiSource`].
@@ -121,11 +111,6 @@ impl<R: RegIo> Port<R> {
         );
     }
 
-    fn select(&self, table: Table, index: u16) {
-        let address = IodaAddr::TSEL.val(table as u64) + IodaAddr::TADR.val(index.into());
-        self.io.write64(regs::IODA_ADDR, address.into());
-    }
-
     fn ive(&self, msi: u16) -> Option<&'static Ive> {
         self.ivt.get(usize::from(msi)).filter(|_| msi < MSIS)
     }
@@ -152,8 +137,7 @@ impl<R: RegIo> Port<R> {
         let entry = lxive(server, priority);
         if let Some(slot) = shadow.get_mut(usize::from(lsi)) {
             *slot = entry;
-            self.select(Table::Lxivt, lsi);
-            self.io.write64(regs::IODA_DATA0, entry);
+            table::write(&self.io, table::LXIVT, lsi, entry);
         }
     }
 

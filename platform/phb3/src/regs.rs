@@ -1,129 +1,59 @@
 //! Registers, on-chip tables and their fields. No logic.
 //!
+//! Those that P7IOC's bridges have too come from [`ioda::driver::regs`].
+//!
 //! Source: skiboot `include/phb3-regs.h`, whose names they keep without the prefix. Fields give the
 //! bits as IBM numbers them, bit 0 the most significant.
 #![expect(clippy::eq_op, reason = "63 - 63 is meant")]
 
 use ioda::Reg64;
+pub(crate) use ioda::driver::regs::*;
 use tock_registers::register_bitfields;
-
-/// IBM bit `n` of a doubleword.
-pub(crate) const fn bit(n: u32) -> u64 {
-    1 << (63 - n)
-}
 
 /// Read/write: the number of the LSIs, as a multiple of 8.
 pub(crate) const LSI_SOURCE_ID: Reg64 = Reg64::at(0x100);
-/// Little-endian lanes of 1, 2 or 4 bytes, never 8.
-pub(crate) const CONFIG_DATA: u16 = 0x130;
-pub(crate) const CONFIG_ADDRESS: Reg64 = Reg64::at(0x140);
 pub(crate) const IVT_BAR: Reg64 = Reg64::at(0x150);
 pub(crate) const RBA_BAR: Reg64 = Reg64::at(0x158);
-pub(crate) const PHB3_CONFIG: Reg64 = Reg64::at(0x160);
 pub(crate) const RTT_BAR: Reg64 = Reg64::at(0x168);
 pub(crate) const PELTV_BAR: Reg64 = Reg64::at(0x188);
-pub(crate) const M32_BASE_ADDR: Reg64 = Reg64::at(0x190);
-pub(crate) const M32_BASE_MASK: Reg64 = Reg64::at(0x198);
-pub(crate) const M32_START_ADDR: Reg64 = Reg64::at(0x1a0);
 pub(crate) const PEST_BAR: Reg64 = Reg64::at(0x1a8);
-pub(crate) const M64_UPPER_BITS: Reg64 = Reg64::at(0x1f0);
 pub(crate) const INTREP_TIMER: Reg64 = Reg64::at(0x1f8);
 pub(crate) const DMARD_SYNC: Reg64 = Reg64::at(0x200);
 pub(crate) const RTC_INVALIDATE: Reg64 = Reg64::at(0x208);
-pub(crate) const TCE_KILL: Reg64 = Reg64::at(0x210);
 pub(crate) const TCE_SPEC_CTL: Reg64 = Reg64::at(0x218);
-pub(crate) const IODA_ADDR: Reg64 = Reg64::at(0x220);
-pub(crate) const IODA_DATA0: Reg64 = Reg64::at(0x228);
 pub(crate) const FFI_REQUEST: Reg64 = Reg64::at(0x238);
 pub(crate) const FFI_LOCK: Reg64 = Reg64::at(0x240);
 pub(crate) const IVC_INVALIDATE: Reg64 = Reg64::at(0x2a0);
 pub(crate) const IVC_UPDATE: Reg64 = Reg64::at(0x2a8);
-pub(crate) const PAPR_ERR_INJ_CTL: Reg64 = Reg64::at(0x2b0);
-/// What is compared with what is accessed, and which of its bits.
-pub(crate) const PAPR_ERR_INJ_ADDR: Reg64 = Reg64::at(0x2b8);
-pub(crate) const PAPR_ERR_INJ_MASK: Reg64 = Reg64::at(0x2c0);
-pub(crate) const ETU_ERR_SUMMARY: Reg64 = Reg64::at(0x2c8);
 
-pub(crate) const UTL_SYS_BUS_AGENT_STATUS: Reg64 = Reg64::at(0x410);
 pub(crate) const UTL_SYS_BUS_AGENT_ERR_SEVERITY: Reg64 = Reg64::at(0x418);
 pub(crate) const UTL_SYS_BUS_AGENT_IRQ_EN: Reg64 = Reg64::at(0x420);
 pub(crate) const UTL_PCIE_PORT_CONTROL: Reg64 = Reg64::at(0x540);
-pub(crate) const UTL_PCIE_PORT_STATUS: Reg64 = Reg64::at(0x548);
 pub(crate) const UTL_PCIE_PORT_ERROR_SEV: Reg64 = Reg64::at(0x550);
-pub(crate) const UTL_PCIE_PORT_IRQ_EN: Reg64 = Reg64::at(0x558);
-pub(crate) const UTL_RC_STATUS: Reg64 = Reg64::at(0x560);
 
-pub(crate) const PCIE_SYSTEM_CONFIG: Reg64 = Reg64::at(0x600);
-pub(crate) const PCIE_DLP_TRAIN_CTL: Reg64 = Reg64::at(0x640);
 pub(crate) const PCIE_SYS_LINK_INIT: Reg64 = Reg64::at(0x668);
-/// The first of six error logs of the UTL and the link layer; all ones clear them.
-pub(crate) const PCIE_UTL_ERRLOG1: u16 = 0x680;
-pub(crate) const PCIE_ERRLOGS: u16 = 6;
 
-pub(crate) const VERSION: Reg64 = Reg64::at(0x800);
-pub(crate) const RESET: Reg64 = Reg64::at(0x808);
-pub(crate) const CONTROL: Reg64 = Reg64::at(0x810);
-pub(crate) const AIB_RX_CRED_INIT_TIMER: Reg64 = Reg64::at(0x818);
-pub(crate) const AIB_RX_CMD_CRED: Reg64 = Reg64::at(0x820);
-pub(crate) const AIB_RX_DATA_CRED: Reg64 = Reg64::at(0x828);
-pub(crate) const AIB_TX_CHAN_MAPPING: Reg64 = Reg64::at(0x840);
-pub(crate) const AIB_TAG_ENABLE: Reg64 = Reg64::at(0x858);
-pub(crate) const TCE_TAG_ENABLE: Reg64 = Reg64::at(0x868);
 pub(crate) const TCE_WATERMARK: Reg64 = Reg64::at(0x870);
-pub(crate) const TIMEOUT_CTRL1: Reg64 = Reg64::at(0x878);
-pub(crate) const TIMEOUT_CTRL2: Reg64 = Reg64::at(0x880);
 
-pub(crate) const LEM_FIR_ACCUM: Reg64 = Reg64::at(0xc00);
-pub(crate) const LEM_FIR_AND_MASK: Reg64 = Reg64::at(0xc08);
-pub(crate) const LEM_ERROR_MASK: Reg64 = Reg64::at(0xc18);
-pub(crate) const LEM_ACTION0: Reg64 = Reg64::at(0xc30);
-pub(crate) const LEM_ACTION1: Reg64 = Reg64::at(0xc38);
-pub(crate) const LEM_WOF: Reg64 = Reg64::at(0xc40);
-
-/// The four blocks of error traps: bridge, outbound, inbound A, inbound B.
-pub(crate) const TRAPS: [u16; 4] = [0xc80, 0xd00, 0xd80, 0xe00];
-/// Offsets in a block.
-pub(crate) mod trap {
-    pub(crate) const STATUS: u16 = 0x00;
-    pub(crate) const FIRST: u16 = 0x08;
-    pub(crate) const LEM_ENABLE: u16 = 0x18;
-    pub(crate) const IRQ_ENABLE: u16 = 0x20;
-    pub(crate) const FREEZE_ENABLE: u16 = 0x28;
-    pub(crate) const FENCE_ENABLE: u16 = 0x30;
-    pub(crate) const LOG0: u16 = 0x40;
-    pub(crate) const LOG1: u16 = 0x48;
-    pub(crate) const STATUS_MASK: u16 = 0x50;
-    pub(crate) const FIRST_MASK: u16 = 0x58;
-}
-
+/// `PCIE_DLP_TRAIN_CTL` 19: something is in the slot.
+pub(crate) const INBAND_PRESENCE: u64 = bit(19);
 pub(crate) const HOTPLUG_OVERRIDE: Reg64 = Reg64::at(0xfb0);
 /// Both presence pins high: nothing is in the slot.
 pub(crate) const HOTPLUG_EMPTY: u64 = bit(10) | bit(11);
+
+/// The tables on the chip.
+pub(crate) mod table {
+    pub(crate) use ioda::driver::table::*;
+
+    pub(crate) const RBA: Table = Table(4);
+    pub(crate) const MRT: Table = Table(6);
+    pub(crate) const M32DT: Table = Table(17);
+}
 
 register_bitfields![u64,
     pub(crate) LsiSourceId [
         /// 5:12: the number over 8.
         ID OFFSET(63 - 12) NUMBITS(8) []
-    ],
-    pub(crate) ConfigAddress [
-        /// 0
-        ENABLE OFFSET(63) NUMBITS(1) [],
-        /// 4:19: bus, device, function.
-        BDF OFFSET(63 - 19) NUMBITS(16) [],
-        /// 20:31: byte offset.
-        REG OFFSET(63 - 31) NUMBITS(12) [],
-        /// 40:47: the endpoint to freeze if the access fails.
-        PE OFFSET(63 - 47) NUMBITS(8) [],
-    ],
-    pub(crate) Phb3Config [
-        /// 2: fetch TCEs by 64 bytes.
-        TCE_64B OFFSET(63 - 2) NUMBITS(1) [],
-        /// 8
-        MSI32 OFFSET(63 - 8) NUMBITS(1) [],
-        /// 14
-        MSI64 OFFSET(63 - 14) NUMBITS(1) [],
-        /// 16
-        M32 OFFSET(63 - 16) NUMBITS(1) [],
     ],
     /// The base addresses of tables in memory; the address stands where it stands in an address.
     pub(crate) TableBar [
@@ -131,6 +61,11 @@ register_bitfields![u64,
         ENABLE OFFSET(63) NUMBITS(1) [],
         /// 52:63, of `IVT_BAR` alone: how many entries.
         ENTRIES OFFSET(0) NUMBITS(12) [],
+    ],
+    /// `CONFIG_ADDRESS`, beside what both chips have in it.
+    pub(crate) ConfigPe [
+        /// 40:47: the endpoint to freeze if the access fails.
+        PE OFFSET(63 - 47) NUMBITS(8) [],
     ],
     pub(crate) DmardSync [
         /// 0: start.
@@ -153,16 +88,6 @@ register_bitfields![u64,
         PAGE OFFSET(63 - 2) NUMBITS(1) [],
         /// 56:63: the endpoint.
         PE_NUMBER OFFSET(0) NUMBITS(8) [],
-    ],
-    pub(crate) IodaAddr [
-        /// 0: step `TADR` after each access to `IODA_DATA0`.
-        AUTOINC OFFSET(63) NUMBITS(1) [],
-        /// 11:15: the table.
-        TSEL OFFSET(63 - 15) NUMBITS(5) [
-            Lxivt = 2, Rba = 4, Mrt = 6, PestA = 7, PestB = 8, Tvt = 9, M64bt = 16, M32dt = 17, Peev = 20
-        ],
-        /// 55:63: index of the entry.
-        TADR OFFSET(63 - 63) NUMBITS(9) [],
     ],
     pub(crate) FfiRequest [
         /// 3: give the lock back.
@@ -199,20 +124,6 @@ register_bitfields![u64,
         GEN OFFSET(63 - 33) NUMBITS(2) [],
         /// 48:63: the source.
         SID OFFSET(63 - 63) NUMBITS(16) [],
-    ],
-    pub(crate) PaprErrInjCtl [
-        /// 0: DMA.
-        INBOUND OFFSET(63) NUMBITS(1) [],
-        /// 1: loads and stores.
-        OUTBOUND OFFSET(63 - 1) NUMBITS(1) [],
-        /// 2: until it is cleared.
-        STICKY OFFSET(63 - 2) NUMBITS(1) [],
-        /// 3: config cycles.
-        CONFIG OFFSET(63 - 3) NUMBITS(1) [],
-        /// 4
-        READ OFFSET(63 - 4) NUMBITS(1) [],
-        /// 5
-        WRITE OFFSET(63 - 5) NUMBITS(1) [],
     ],
     pub(crate) Lxivt [
         /// 8:23: the server with two link bits below it.
@@ -251,18 +162,6 @@ register_bitfields![u64,
         SINGLE_MASK OFFSET(63 - 58) NUMBITS(25) [],
         /// 59:63, single: lower bits of the endpoint.
         PE_LOW OFFSET(63 - 63) NUMBITS(5) [],
-    ],
-    pub(crate) DlpTrainCtl [
-        /// 19: something is in the slot.
-        INBAND_PRESENCE OFFSET(63 - 19) NUMBITS(1) [],
-        /// 22: the link layer is being reset.
-        PGRESET OFFSET(63 - 22) NUMBITS(1) [],
-        /// 23
-        LINK_ACTIVE OFFSET(63 - 23) NUMBITS(1) [],
-    ],
-    pub(crate) Reset [
-        /// 2: 0 holds PERST.
-        PERST_OFF OFFSET(63 - 2) NUMBITS(1) [],
     ],
     pub(crate) Version [
         /// 24:31: 0xa3.

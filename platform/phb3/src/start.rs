@@ -153,7 +153,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
 
     fn await_link_layer(&mut self, looks: u16) -> Result<(Phase, u32), ResetError> {
         let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
-        if DlpTrainCtl::PGRESET.is_set(train) {
+        if DlpTrainCtl::PG_RESET.is_set(train) {
             return match looks.checked_sub(1) {
                 None => Err(ResetError::TimeOut("the link layer's reset")),
                 Some(looks) => Ok((Phase::LinkLayer { looks }, 1)),
@@ -167,7 +167,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     fn await_presence(&mut self, looks: u16) -> (Phase, u32) {
         let empty = regs::HOTPLUG_EMPTY;
         let train = self.port.io.read64(regs::PCIE_DLP_TRAIN_CTL);
-        if DlpTrainCtl::INBAND_PRESENCE.is_set(train) || DlpTrainCtl::LINK_ACTIVE.is_set(train) {
+        if train & regs::INBAND_PRESENCE != 0 || DlpTrainCtl::LINK_ACTIVE.is_set(train) {
             return (Phase::Link { looks: LINK_LOOKS }, 0);
         }
         let is_empty = self.port.io.read64(regs::HOTPLUG_OVERRIDE) & empty == empty;

@@ -1,6 +1,6 @@
 //! Who owns what: requesters, segments, DMA windows, error propagation.
 
-use crate::port::Table;
+use crate::regs::table;
 use crate::regs::{self, M32dt, M64bt, RtcInvalidate, Tve};
 use crate::tables::PELTV_ROW;
 use crate::{PES, Phb3, WINDOWS};
@@ -74,7 +74,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             .get_mut(usize::from(segment.0))
             .ok_or(IodaError::Segment)?;
         *shadow = m32_entry(pe);
-        self.port.write_entry(Table::M32dt, segment.0, *shadow);
+        self.port.write_entry(table::M32DT, segment.0, *shadow);
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         if let Some(shadow) = self.m64bt.get_mut(slot) {
             *shadow = entry;
         }
-        self.port.write_entry(Table::M64bt, window.0.into(), entry);
+        self.port.write_entry(table::M64BT, window.0.into(), entry);
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl<R: RegIo + Sync, X: XscomIo> Phb3<R, X> {
         if let Some(shadow) = self.tvt.get_mut(usize::from(tve)) {
             *shadow = entry;
             self.port.io.sync();
-            self.port.write_entry(Table::Tvt, tve, entry);
+            self.port.write_entry(table::TVT, tve, entry);
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::regs::Table;
+use crate::regs::table;
 use crate::rids::Filter;
 use ioda::{DmaModel, Freeze, IodaError, TceFlush, TceRange, TveIndex};
 use ioda_model::Refusal as Fault;
@@ -304,7 +304,7 @@ fn a_window_goes_by_its_own_copy_of_the_filter() {
     table.cells[0].store(0x4000_0003);
     // What a driver would do that forgets the copies.
     let nobody = Filter::NOBODY.peltm();
-    bench.port.write_entry(Table::Peltm, PE_LEFT.0, nobody);
+    bench.port.write_entry(table::PELTM, PE_LEFT.0, nobody);
     assert!(bench.model.dma_write(LEFT, window.bus_base).is_ok());
 }
 
