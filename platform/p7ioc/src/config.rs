@@ -1,11 +1,10 @@
-//! Config cycles: an address register, then a data register.
+//! Config cycles: whether and by which path, and a root port that calls itself something else.
 
-use crate::regs::{self, ConfigAddress};
 use crate::{Phase, Phb};
-use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Reg, RegIo};
+use ioda::driver::config::Place;
+pub(crate) use ioda::driver::config::ROOT;
+use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, RegIo};
 
-/// The one function of bus 0.
-pub(crate) const ROOT: Bdf = Bdf::new(0, 0, 0);
 /// Revision and class of a function.
 const CLASS: u16 = 0x08;
 /// A bridge between PCI buses: what the root port should say it is.
@@ -25,65 +24,22 @@ pub(crate) fn correct_class(bdf: Bdf, at: CfgOffset, width: CfgWidth, value: u32
 }
 
 impl<R: RegIo> Phb<R> {
-    pub(crate) fn config_check(
-        &self,
-        bdf: Bdf,
-        at: CfgOffset,
-        width: CfgWidth,
-    ) -> Result<(), CfgError> {
-        if !at.is_aligned(width) {
-            Err(CfgError::Align)
-        } else if bdf.bus() == 0 && bdf != ROOT {
-            // The chip takes an error when asked for another.
-            Err(CfgError::NoFunction)
-        } else {
-            match self.phase {
-                Phase::Ready if !self.fenced => Ok(()),
-                Phase::Ready | Phase::Failed(_) => Err(CfgError::Fenced),
-                _ => Err(CfgError::Blocked),
-            }
+    pub(crate) fn config_check(&self, place: &Place) -> Result<(), CfgError> {
+        place.check()?;
+        match self.phase {
+            Phase::Ready if !self.fenced => Ok(()),
+            Phase::Ready | Phase::Failed(_) => Err(CfgError::Fenced),
+            _ => Err(CfgError::Blocked),
         }
     }
 
-    /// Reads config space of an aligned register.
-    pub(crate) fn raw_read(&self, bdf: Bdf, at: CfgOffset, width: CfgWidth) -> u32 {
-        let (io, lane) = self.config_select(bdf, at);
-        let value = match width {
-            CfgWidth::Byte => Reg::new(lane).map(|reg| io.read8(reg).into()),
-            CfgWidth::Half => Reg::new(lane).map(|reg| io.read16(reg).swap_bytes().into()),
-            CfgWidth::Word => Reg::new(lane).map(|reg| io.read32(reg).swap_bytes()),
-        };
-        value.unwrap_or(width.ones())
-    }
-
-    /// Writes config space of an aligned register.
-    pub(crate) fn raw_write(&mut self, bdf: Bdf, at: CfgOffset, width: CfgWidth, value: u32) {
-        if bdf == ROOT && at.get() == 0x18 && width == CfgWidth::Word {
-            self.buses = value & 0x00ff_ffff;
-        }
-        let (io, lane) = self.config_select(bdf, at);
-        let done = match width {
-            CfgWidth::Byte => Reg::new(lane).map(|reg| io.write8(reg, value as u8)),
-            CfgWidth::Half => {
-                Reg::new(lane).map(|reg| io.write16(reg, (value as u16).swap_bytes()))
-            }
-            CfgWidth::Word => Reg::new(lane).map(|reg| io.write32(reg, value.swap_bytes())),
-        };
-        debug_assert!(done.is_some(), "callers align");
-    }
-
-    /// Points `CONFIG_DATA` at the word that holds `at`; gives the path that works and the lane of `at` in it.
-    fn config_select(&self, bdf: Bdf, at: CfgOffset) -> (&R, u16) {
-        let io = if self.fenced {
+    /// The path that works.
+    pub(crate) fn config_io(&self) -> &R {
+        if self.fenced {
             &self.asb
         } else {
             &self.port.io
-        };
-        let address = ConfigAddress::ENABLE::SET
-            + ConfigAddress::BDF.val(bdf.0.into())
-            + ConfigAddress::REG.val((at.get() & !3).into());
-        io.write64(regs::CONFIG_ADDRESS, address.into());
-        (io, regs::CONFIG_DATA | at.get() & 3)
+        }
     }
 }
 

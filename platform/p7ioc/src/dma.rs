@@ -6,6 +6,7 @@
 use crate::regs::{Tve0, Tve1, table};
 use crate::rids::Filter;
 use crate::{Phb, RESERVED};
+use ioda::driver::Chip;
 use ioda::{DmaWindow, IodaError, PeNumber, RegIo, TceTable, TveIndex};
 
 /// Slots below the 32-bit MMIO window.

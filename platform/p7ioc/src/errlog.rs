@@ -8,6 +8,7 @@ use crate::regs::{self, fir};
 use crate::{Phase, Phb};
 use core::fmt;
 use ioda::RegIo;
+use ioda::driver::Chip;
 
 /// What an error of a bridge does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

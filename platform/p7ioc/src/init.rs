@@ -1,9 +1,12 @@
 //! What a bridge's registers are set to at a start: skiboot's `p7ioc_phb_init`, in its order.
 
-use crate::config::ROOT;
 use crate::port::running_config;
 use crate::regs::{self, Buid};
 use crate::{Phb, hub};
+use ioda::driver::Chip;
+use ioda::driver::config::ROOT;
+use ioda::driver::root_port::{self, Reporting};
+use ioda::driver::traps::{self, TrapSet};
 use ioda::{CfgOffset, CfgWidth, Reg64, RegIo, ResetError};
 
 /// `PCIE_SYSTEM_CONFIG` out of reset: width of the link, largest payload.
@@ -14,35 +17,28 @@ const RESET_NONE: u64 = 0xe000_0000_0000_0000;
 /// `CONTROL`: ECC, all of the translation cache, failed reads of DMA end in a completer abort.
 const CONTROL: u64 = 0x7f38_0000_0000_0000;
 
-/// Error traps of each block: freeze (and interrupt) and fence enables, and what is reported.
-pub(crate) struct Traps {
-    lem: u64,
-    pub(crate) freeze: u64,
-    pub(crate) fence: u64,
+/// Error traps of each block: what is reported, freezes (and interrupts), fences.
+pub(crate) const TRAPS: [TrapSet; 4] = [
+    traps_of(
+        0xffff_ffff_efff_ffff,
+        0x0000_0000_61c0_0000,
+        0xffff_ffc5_8c00_0000,
+    ),
+    traps_of(u64::MAX, 0x0000_4308_0300_0000, 0x9df3_bc00_f0f0_700f),
+    traps_of(u64::MAX, 0xc000_03ff_0100_6000, 0x3fff_5000_7e55_9fd8),
+    traps_of(u64::MAX, 0, 0x18ff_80ff_ff7f_0000),
+];
+
+const fn traps_of(lem: u64, freeze: u64, fence: u64) -> TrapSet {
+    TrapSet {
+        lem,
+        freeze,
+        fence,
+        irq: freeze,
+        ignored: 0,
+    }
 }
 
-pub(crate) const TRAPS: [Traps; 4] = [
-    Traps {
-        lem: 0xffff_ffff_efff_ffff,
-        freeze: 0x0000_0000_61c0_0000,
-        fence: 0xffff_ffc5_8c00_0000,
-    },
-    Traps {
-        lem: u64::MAX,
-        freeze: 0x0000_4308_0300_0000,
-        fence: 0x9df3_bc00_f0f0_700f,
-    },
-    Traps {
-        lem: u64::MAX,
-        freeze: 0xc000_03ff_0100_6000,
-        fence: 0x3fff_5000_7e55_9fd8,
-    },
-    Traps {
-        lem: u64::MAX,
-        freeze: 0,
-        fence: 0x18ff_80ff_ff7f_0000,
-    },
-];
 /// Errors that raise no interrupt.
 pub(crate) const LEM_MASK: u64 = 0x1249_a114_7f50_0f2c;
 /// Enables of the port's interrupts with a link, and while it goes down.
@@ -115,7 +111,7 @@ impl<R: RegIo> Phb<R> {
         io.write64(regs::CONTROL, CONTROL);
         // Translations are killed by register, not by broadcast.
         io.write64(regs::LEGACY_CTRL, 0);
-        self.init_traps();
+        traps::set_up(io, &TRAPS, 0);
         let errors = self.port.io.read64(regs::ETU_ERR_SUMMARY);
         if errors != 0 {
             return Err(ResetError::Broken(errors));
@@ -123,10 +119,7 @@ impl<R: RegIo> Phb<R> {
         // I/O, memory, bus master, parity, SERR.
         self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x147);
         let io = &self.port.io;
-        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
-            io.write64(block.irq_enable, traps.freeze);
-        }
-        io.write64(regs::LEM_ERROR_MASK, LEM_MASK);
+        traps::enable_interrupts(io, &TRAPS, LEM_MASK);
         // Address speculation, for reads and writes.
         io.write64(regs::TCE_PREFETCH, 0xc000 << 32);
         io.write64(regs::TIMEOUT_CTRL1, 0x1611_1120_1020_0000);
@@ -147,76 +140,13 @@ impl<R: RegIo> Phb<R> {
         write(self, word(0x20), 0x0000_0010);
         write(self, word(0x24), 0x0000_0010);
         write(self, half(0x3e), 0x0002);
-        self.pcie_cap = self.find_pcie_cap();
-        if let Some(cap) = self.pcie_cap {
-            let at = |by| cap.plus(by).map(|at| (at, CfgWidth::Half));
-            // Status cleared; all errors reported, payloads of 128 bytes; SERR on errors and CRS visible;
-            // the third completion time-out and ARI forwarding.
-            for (at, value) in [
-                (at(0xa), 0xf),
-                (at(0x8), 0xf),
-                (at(0x1c), 0x17),
-                (at(0x28), 0x22),
-            ] {
-                if let Some(at) = at {
-                    write(self, at, value);
-                }
-            }
-        }
-        // AER: status cleared; poisoned, time-out, completer abort and ECRC masked; what is fatal; ECRC on;
-        // all reported at the root.
-        for (at, value) in [
-            (0x104, u32::MAX),
-            (0x108, 0x0008_d000),
-            (0x10c, 0x0007_2030),
-            (0x110, u32::MAX),
-            (0x114, 0),
-            (0x118, 0x0000_0140),
-            (0x12c, 0x7),
-            (0x130, u32::MAX),
-        ] {
-            write(self, word(at), value);
-        }
-    }
-
-    /// Walks the root port's capabilities to that of PCI Express.
-    fn find_pcie_cap(&self) -> Option<CfgOffset> {
-        const PCIE: u32 = 0x10;
-        let mut at = self.raw_read(ROOT, CfgOffset::at(0x34), CfgWidth::Byte);
-        // No more than fit: a chain that goes in circles ends all the same.
-        for _ in 0..48 {
-            let cap = CfgOffset::new(at as u16 & 0xfc).filter(|cap| cap.get() >= 0x40)?;
-            let header = self.raw_read(ROOT, cap, CfgWidth::Half);
-            if header & 0xff == PCIE {
-                return Some(cap);
-            }
-            at = header >> 8;
-        }
-        None
-    }
-
-    fn init_traps(&self) {
-        let io = &self.port.io;
-        io.write64(regs::LEM_ERROR_MASK, u64::MAX);
-        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
-            for (reg, value) in [
-                (block.status, u64::MAX),
-                (block.first, 0),
-                (block.lem_enable, traps.lem),
-                (block.freeze_enable, traps.freeze),
-                (block.fence_enable, traps.fence),
-                (block.logs[0], 0),
-                (block.logs[1], 0),
-                (block.status_mask, 0),
-                (block.first_mask, 0),
-            ] {
-                io.write64(reg, value);
-            }
-        }
-        io.write64(regs::LEM_FIR_ACCUM, 0);
-        io.write64(regs::LEM_ACTION0, u64::MAX);
-        io.write64(regs::LEM_ACTION1, 0);
-        io.write64(regs::LEM_WOF, 0);
+        self.pcie_cap = root_port::find_pcie_cap(self);
+        let reporting = Reporting {
+            // The third completion time-out and ARI forwarding.
+            device_control2: 0x22,
+            correctable_mask: 0,
+        };
+        root_port::report_errors(self, self.pcie_cap, &reporting);
     }
 }
 

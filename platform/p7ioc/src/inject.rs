@@ -4,13 +4,11 @@
 //! bus, memory by 16 MiB, I/O by 64 KiB, DMA by window. What another endpoint has in the same unit would be hit
 //! too, so that is refused. How 64-bit memory windows are compared is not known.
 
-use crate::regs::{self, PaprErrInjCtl};
+use crate::regs::PaprErrInjCtl;
 use crate::{PES, Phb, RESERVED, hub, shadow};
-use ioda::{
-    InjectAccess, InjectError, InjectRepeat, InjectTarget, Injection, IoSpace, PeNumber, RegIo,
-    RidSel, TveIndex,
-};
-use tock_registers::fields::FieldValue;
+use ioda::driver::Chip;
+use ioda::driver::inject::{self, Compared};
+use ioda::{InjectError, InjectTarget, Injection, IoSpace, PeNumber, RegIo, RidSel, TveIndex};
 
 /// What is compared. 4:11, the bus of a config cycle.
 const CONFIG_BUS: u64 = 0x0ff0_0000_0000_0000;
@@ -23,13 +21,6 @@ const IO_SHIFT: u8 = IO.trailing_zeros() as u8;
 /// 60:63, the number of a DMA window.
 const DMA: u64 = 0xf;
 
-/// What the registers are given.
-struct Armed {
-    kind: FieldValue<u64, PaprErrInjCtl::Register>,
-    address: u64,
-    mask: u64,
-}
-
 impl<R: RegIo> Phb<R> {
     pub(crate) fn arm_injection(
         &mut self,
@@ -40,46 +31,25 @@ impl<R: RegIo> Phb<R> {
         if self.is_fenced() {
             return Err(InjectError::Fenced);
         }
-        let armed = match what.target {
+        let compared = match what.target {
             InjectTarget::Config => self.config_injection(pe)?,
             InjectTarget::Mmio(real) => self.mmio_injection(pe, real)?,
             InjectTarget::Io(real) => self.io_injection(pe, real)?,
             InjectTarget::Dma(tve) => self.dma_injection(pe, tve)?,
         };
-        self.disarm_injection();
-        let mut control = armed.kind;
-        // HW100549: the first revision takes neither for one alone (skiboot, whose test for it never matches).
-        if self.is_dd10 || what.access == InjectAccess::Read {
-            control += PaprErrInjCtl::READ::SET;
-        }
-        if self.is_dd10 || what.access == InjectAccess::Write {
-            control += PaprErrInjCtl::WRITE::SET;
-        }
-        if what.repeat == InjectRepeat::Sticky {
-            control += PaprErrInjCtl::STICKY::SET;
-        }
-        let io = &self.port.io;
-        io.write64(regs::PAPR_ERR_INJ_ADDR, armed.address);
-        io.write64(regs::PAPR_ERR_INJ_MASK, armed.mask);
-        io.write64(regs::PAPR_ERR_INJ_CTL, control.into());
-        self.injected = Some((pe, what.repeat));
+        let directions = if self.is_dd10 {
+            // HW100549: the first revision takes neither for one alone (skiboot, whose test for it never matches).
+            PaprErrInjCtl::READ::SET + PaprErrInjCtl::WRITE::SET
+        } else {
+            inject::direction(what.access)
+        };
+        let whose = (pe, what.repeat);
+        self.injector
+            .arm(&self.port.io, whose, &compared, directions);
         Ok(())
     }
 
-    pub(crate) fn disarm_injection(&mut self) {
-        if self.injected.take().is_some() {
-            self.port.io.write64(regs::PAPR_ERR_INJ_CTL, 0);
-        }
-    }
-
-    /// What should end by itself does not on this chip: armed still, it would freeze the endpoint again.
-    pub(crate) fn disarm_one_shot(&mut self, pe: PeNumber) {
-        if self.injected == Some((pe, InjectRepeat::Once)) {
-            self.disarm_injection();
-        }
-    }
-
-    fn config_injection(&self, pe: PeNumber) -> Result<Armed, InjectError> {
+    fn config_injection(&self, pe: PeNumber) -> Result<Compared, InjectError> {
         let rids = self.rids_of(pe).ok_or(InjectError::NotOwned)?;
         // Of any bus there is no first one, and the root port's is nobody's.
         if rids.bus_shift == 8 {
@@ -91,14 +61,14 @@ impl<R: RegIo> Phb<R> {
         if let Some(overlap) = self.overlap(RidSel::bus(rids.bus), pe) {
             return Err(InjectError::Shared(overlap.owner));
         }
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::CONFIG::SET,
             address: u64::from(rids.bus) << (63 - 11),
             mask: CONFIG_BUS,
         })
     }
 
-    fn mmio_injection(&self, pe: PeNumber, real: u64) -> Result<Armed, InjectError> {
+    fn mmio_injection(&self, pe: PeNumber, real: u64) -> Result<Compared, InjectError> {
         let m32 = self.caps.m32;
         let area = self.layout.m64..self.layout.m64.saturating_add(hub::M64_BYTES);
         if area.contains(&real) {
@@ -112,18 +82,18 @@ impl<R: RegIo> Phb<R> {
             MMIO_SHIFT,
             pe,
         )?;
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::OUTBOUND::SET,
             address: real & MMIO,
             mask: MMIO,
         })
     }
 
-    fn io_injection(&self, pe: PeNumber, real: u64) -> Result<Armed, InjectError> {
+    fn io_injection(&self, pe: PeNumber, real: u64) -> Result<Compared, InjectError> {
         let caps = self.io_caps();
         let offset = real.checked_sub(caps.real).ok_or(InjectError::NotOwned)?;
         Self::check_segments(&self.shadow.iodt, offset, caps.segment_shift, IO_SHIFT, pe)?;
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::OUTBOUND::SET,
             address: real & IO,
             mask: IO,
@@ -156,11 +126,11 @@ impl<R: RegIo> Phb<R> {
         }
     }
 
-    fn dma_injection(&self, pe: PeNumber, tve: TveIndex) -> Result<Armed, InjectError> {
+    fn dma_injection(&self, pe: PeNumber, tve: TveIndex) -> Result<Compared, InjectError> {
         if !self.windows_of(pe).any(|own| own == tve.0) {
             return Err(InjectError::NotOwned);
         }
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::INBOUND::SET,
             address: u64::from(tve.0) & DMA,
             mask: DMA,

@@ -50,12 +50,14 @@ pub use m64::M64_SEGMENTS;
 pub use port::Port;
 pub use rids::Overlap;
 
+use ioda::driver::config::Place;
+use ioda::driver::inject::Injector;
+use ioda::driver::{self, Chip};
 use ioda::{
     Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Inject,
-    InjectError, InjectRepeat, Injection, IoCaps, IoSegment, IoSpace, Ioda, IodaError, M32Caps,
-    M32Segment, M64Caps, M64Kinds, M64Map, M64Segments, M64Window, MsiBlock, MsiError, MsiSource,
-    PageShifts, PeNumber, Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable,
-    TveIndex,
+    InjectError, Injection, IoCaps, IoSegment, IoSpace, Ioda, IodaError, M32Caps, M32Segment,
+    M64Caps, M64Kinds, M64Map, M64Segments, M64Window, MsiBlock, MsiError, MsiSource, PageShifts,
+    PeNumber, Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TveIndex,
 };
 use msi::MsiMap;
 use shadow::Shadow;
@@ -81,8 +83,7 @@ pub struct Phb<R: 'static> {
     buses: u32,
     /// Whether this is the chip's first revision, and has its faults.
     is_dd10: bool,
-    /// Whose accesses are made to fail, and how often.
-    injected: Option<(PeNumber, InjectRepeat)>,
+    injector: Injector,
     msis: MsiMap,
     /// The selection of each endpoint.
     rids: [Option<RidSel>; PES as usize],
@@ -108,7 +109,7 @@ impl<R: RegIo> Phb<R> {
             pcie_cap: None,
             buses: 0x00ff_0100,
             is_dd10: false,
-            injected: None,
+            injector: Injector::new(),
             msis: MsiMap::new(),
             rids: [None; PES as usize],
             slots: [None; dma::SLOTS as usize],
@@ -143,23 +144,6 @@ impl<R: RegIo> Phb<R> {
                     wanted: pe,
                 })
             })
-    }
-
-    pub(crate) fn check_pe(pe: PeNumber) -> Result<(), IodaError> {
-        if pe.0 < PES {
-            Ok(())
-        } else {
-            Err(IodaError::Pe(pe))
-        }
-    }
-
-    /// Requesters, DMA and messages are for endpoints that somebody owns.
-    pub(crate) fn check_owned(pe: PeNumber) -> Result<(), IodaError> {
-        if pe.0 < PES && pe != RESERVED {
-            Ok(())
-        } else {
-            Err(IodaError::Pe(pe))
-        }
     }
 }
 
@@ -201,15 +185,10 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
     }
 
     fn cfg_read(&mut self, bdf: Bdf, at: CfgOffset, width: CfgWidth) -> Result<u32, CfgError> {
-        self.config_check(bdf, at, width)?;
+        self.config_check(&Place { bdf, at, width })?;
         let value = self.raw_read(bdf, at, width);
         if value == width.ones() {
-            if self.is_fenced() {
-                return Err(CfgError::Fenced);
-            }
-            if self.pe_of(bdf) == RESERVED {
-                self.thaw_reserved();
-            }
+            driver::eeh::after_no_answer(self, self.pe_of(bdf))?;
         }
         Ok(config::correct_class(bdf, at, width, value))
     }
@@ -221,7 +200,7 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
         width: CfgWidth,
         value: u32,
     ) -> Result<(), CfgError> {
-        self.config_check(bdf, at, width)?;
+        self.config_check(&Place { bdf, at, width })?;
         self.raw_write(bdf, at, width, value);
         Ok(())
     }
@@ -281,7 +260,7 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
     }
 
     fn freeze_state(&mut self, pe: PeNumber) -> Freeze {
-        self.frozen(pe)
+        driver::eeh::frozen(self, pe)
     }
 
     fn freeze(&mut self, pe: PeNumber, what: Freeze) -> Result<(), IodaError> {
@@ -291,12 +270,7 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
     }
 
     fn thaw(&mut self, pe: PeNumber, what: Freeze) -> Result<(), IodaError> {
-        Self::check_pe(pe)?;
-        if self.is_fenced() {
-            return Err(IodaError::Fenced);
-        }
-        self.clear_frozen(pe, what);
-        Ok(())
+        driver::eeh::thaw(self, pe, what)
     }
 
     fn pest(&mut self, pe: PeNumber) -> Result<Pest, IodaError> {
@@ -317,7 +291,7 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
     }
 
     fn poll(&mut self) -> Result<Step, ResetError> {
-        self.advance()
+        driver::reset::advance(self)
     }
 }
 
@@ -348,7 +322,7 @@ impl<R: RegIo> Inject for Phb<R> {
     }
 
     fn clear_injection(&mut self) {
-        self.disarm_injection();
+        self.injector.disarm(&self.port.io);
     }
 }
 

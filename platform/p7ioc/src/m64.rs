@@ -2,6 +2,7 @@
 
 use crate::regs::{M64bt, table};
 use crate::{Phb, RESERVED, hub, shadow};
+use ioda::driver::Chip;
 use ioda::{IodaError, M64Window, PeNumber, RegIo};
 
 /// Segments of a 64-bit window.

@@ -2,6 +2,7 @@
 
 use crate::port::MSIS;
 use crate::{PES, Phb, RESERVED};
+use ioda::driver::Chip;
 use ioda::{Irq, MsiBlock, MsiBlocks, MsiError, PeNumber, RegIo};
 
 /// The most interrupts of one block: what a function can ask for (message interrupts, not MSI-X).

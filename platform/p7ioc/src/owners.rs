@@ -3,6 +3,7 @@
 use crate::regs::{Mve, table};
 use crate::rids::{Filter, common, holds};
 use crate::{Phb, shadow};
+use ioda::driver::Chip;
 use ioda::{IodaError, PeNumber, RegIo, RidSel};
 
 /// A window whose segments go to any endpoint.

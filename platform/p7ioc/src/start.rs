@@ -3,10 +3,13 @@
 //! Source: skiboot as of 2018, `hw/p7ioc-phb.c`, its slot state machines.
 
 use crate::Phb;
-use crate::config::ROOT;
 use crate::init::{LEM_MASK, PORT_IRQS, PORT_IRQS_NO_LINK};
-use crate::regs::{self, DlpTrainCtl, RX_DISABLED, Reset, TX_DISABLE, fir};
-use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind, Step};
+use crate::regs::{self, DlpTrainCtl, RX_DISABLED, TX_DISABLE, fir};
+use ioda::driver::Chip;
+use ioda::driver::config::ROOT;
+use ioda::driver::reset::{self, Phases};
+use ioda::driver::root_port::{self, RECEIVER_ERROR};
+use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind};
 
 /// What a bridge is doing; the number is how many more looks it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +67,27 @@ const LINK_LAYER_LOOKS: u16 = 400;
 /// Resets by the hub until the fence has to have lifted.
 const TRIES: u8 = 5;
 
-const BRIDGE_CONTROL: CfgOffset = CfgOffset::at(0x3e);
-const SECONDARY_BUS_RESET: u32 = 0x40;
-const AER_CORRECTABLE_MASK: CfgOffset = CfgOffset::at(0x114);
-const RECEIVER_ERROR: u32 = 1;
+impl<R: RegIo> Phases for Phb<R> {
+    fn ended(&self) -> Option<Result<(), ResetError>> {
+        match self.phase {
+            Phase::Ready => Some(Ok(())),
+            Phase::Failed(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+
+    fn step(&mut self) -> u32 {
+        let (next, ms) = self
+            .next()
+            .unwrap_or_else(|error| (Phase::Failed(error), 0));
+        self.phase = next;
+        ms
+    }
+}
 
 impl<R: RegIo> Phb<R> {
     pub(crate) fn begin_reset(&mut self, kind: ResetKind) {
-        self.disarm_injection();
+        self.injector.disarm(&self.port.io);
         self.phase = match (kind, self.phase) {
             (_, Phase::Off) => Phase::Off,
             (ResetKind::Complete, _) => self.begin_complete(),
@@ -82,27 +98,8 @@ impl<R: RegIo> Phb<R> {
         };
     }
 
-    pub(crate) fn advance(&mut self) -> Result<Step, ResetError> {
-        // Phases that need no wait follow each other in one call; there are fewer of them than this.
-        for _ in 0..8 {
-            match self.phase {
-                Phase::Ready => return Ok(Step::Done),
-                Phase::Failed(error) => return Err(error),
-                _ => {}
-            }
-            let (next, ms) = self
-                .step()
-                .unwrap_or_else(|error| (Phase::Failed(error), 0));
-            self.phase = next;
-            if ms != 0 {
-                return Ok(Step::Pending { ms });
-            }
-        }
-        Ok(Step::Pending { ms: 1 })
-    }
-
     /// Does what the phase asks for; gives the next one and the wait before it.
-    fn step(&mut self) -> Result<(Phase, u32), ResetError> {
+    fn next(&mut self) -> Result<(Phase, u32), ResetError> {
         match self.phase {
             Phase::Off => Ok((Phase::Released, 0)),
             Phase::Calming => {
@@ -129,13 +126,11 @@ impl<R: RegIo> Phb<R> {
             Phase::LinkLayer { looks } => self.await_link_layer(looks),
             Phase::LinkDown { below, looks } => Ok(self.await_link_down(below, looks)),
             Phase::HotHeld => {
-                self.change_bridge_control(|control| control & !SECONDARY_BUS_RESET);
+                root_port::end_hot_reset(self);
                 Ok((Phase::Settling, SETTLE_MS))
             }
             Phase::PerstHeld => {
-                let reset = self.port.io.read64(regs::RESET);
-                let perst_off = u64::from(Reset::PERST_OFF::SET);
-                self.port.io.write64(regs::RESET, reset | perst_off);
+                reset::release_perst(&self.port.io);
                 Ok((Phase::Settling, 0))
             }
             Phase::Settling => {
@@ -207,13 +202,11 @@ impl<R: RegIo> Phb<R> {
         }
         match below {
             Below::Hot => {
-                self.change_bridge_control(|control| control | SECONDARY_BUS_RESET);
+                root_port::begin_hot_reset(self);
                 (Phase::HotHeld, RESET_MS)
             }
             Below::Perst => {
-                let reset = self.port.io.read64(regs::RESET);
-                let perst_off = u64::from(Reset::PERST_OFF::SET);
-                self.port.io.write64(regs::RESET, reset & !perst_off);
+                reset::hold_perst(&self.port.io);
                 (Phase::PerstHeld, RESET_MS)
             }
         }
@@ -261,18 +254,8 @@ impl<R: RegIo> Phb<R> {
 
     /// Until the root port is set up the next time.
     fn mask_receiver_errors(&mut self) {
-        let mask = self.raw_read(ROOT, AER_CORRECTABLE_MASK, CfgWidth::Word);
-        self.raw_write(
-            ROOT,
-            AER_CORRECTABLE_MASK,
-            CfgWidth::Word,
-            mask | RECEIVER_ERROR,
-        );
-    }
-
-    fn change_bridge_control(&mut self, change: fn(u32) -> u32) {
-        let control = self.raw_read(ROOT, BRIDGE_CONTROL, CfgWidth::Half);
-        self.raw_write(ROOT, BRIDGE_CONTROL, CfgWidth::Half, change(control));
+        let at = root_port::AER_CORRECTABLE_MASK;
+        root_port::change(self, at, CfgWidth::Word, |mask| mask | RECEIVER_ERROR);
     }
 
     fn change_training(&self, change: fn(u64) -> u64) {

@@ -1,11 +1,14 @@
 //! What the registers are set to at a start: skiboot's `phb3_init_hw`, in its order.
 
-use crate::config::ROOT;
 use crate::regs::{
     self, IvcInvalidate, LsiSourceId, PhbConfig, RtcInvalidate, TableBar, TceKill, Version, bit,
     table,
 };
 use crate::{PES, Phb3, RESERVED};
+use ioda::driver::Chip;
+use ioda::driver::config::ROOT;
+use ioda::driver::root_port::{self, Reporting};
+use ioda::driver::traps::{self, TrapSet};
 use ioda::{CfgOffset, CfgWidth, PeNumber, RegIo, ResetError, XscomIo};
 
 /// `CONTROL` with entries of the interrupt vector table a cache line apart.
@@ -17,38 +20,30 @@ const MURANO_DD20: u32 = 0xa3_0003;
 /// The first of Naples.
 const NAPLES_DD10: u32 = 0xb3_0001;
 
-/// Error traps of each block: report, freeze, fence and interrupt enables, and the mask of what is ignored.
-struct Traps {
-    lem: u64,
-    freeze: u64,
-    fence: u64,
-    irq: u64,
-    ignored: u64,
-}
-
-const TRAPS: [Traps; 4] = [
-    Traps {
+/// Error traps of each block.
+const TRAPS: [TrapSet; 4] = [
+    TrapSet {
         lem: u64::MAX,
         freeze: 0x0000_0000_8080_0000,
         fence: 0xffff_ffdd_0c00_ffc0,
         irq: 0x0000_0022_80b8_0000,
         ignored: 0,
     },
-    Traps {
+    TrapSet {
         lem: 0xfdff_ffff_ffbf_ffff,
         freeze: 0x0000_4208_0000_0000,
         fence: 0x9cf3_bc00_f89c_700f,
         irq: 0x600c_42fc_0420_80f0,
         ignored: 0x0000_0000_0040_0000,
     },
-    Traps {
+    TrapSet {
         lem: u64::MAX,
         freeze: 0xc000_03a9_0100_6000,
         fence: 0x3fff_5452_fe01_9fde,
         irq: 0xc000_a3a9_0182_6020,
         ignored: 0,
     },
-    Traps {
+    TrapSet {
         lem: u64::MAX,
         freeze: 0x0000_6000_0000_0060,
         fence: 0xfcff_80fb_ff7f_f08c,
@@ -110,19 +105,21 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         self.init_root_port();
         self.init_utl();
         self.port.io.write64(regs::CONTROL, CONTROL);
-        self.init_traps();
+        traps::set_up(&self.port.io, &TRAPS, u64::MAX);
         let errors = self.port.io.read64(regs::ETU_ERR_SUMMARY);
         if errors != 0 {
             return Err(ResetError::Broken(errors));
         }
         // Memory, bus master, parity, SERR; then clear what the status says.
         self.raw_write(ROOT, CfgOffset::at(0x04), CfgWidth::Half, 0x146);
-        self.raw_write(ROOT, CfgOffset::at(0x06), CfgWidth::Half, 0xf900);
+        self.raw_write(
+            ROOT,
+            CfgOffset::at(0x06),
+            CfgWidth::Half,
+            root_port::STATUS_ERRORS,
+        );
         let io = &self.port.io;
-        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
-            io.write64(block.irq_enable, traps.irq);
-        }
-        io.write64(regs::LEM_ERROR_MASK, LEM_MASK);
+        traps::enable_interrupts(io, &TRAPS, LEM_MASK);
         // DMA address speculation.
         io.write64(regs::TCE_SPEC_CTL, 0xf000 << 48);
         io.write64(regs::TIMEOUT_CTRL1, 0x1715_1520_1620_0000);
@@ -241,36 +238,13 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         self.find_prefetch_fault();
         write(self, word(0x24), 0x0000_0010);
         write(self, half(0x3e), 0x0002);
-        self.pcie_cap = self.find_pcie_cap();
-        if let Some(cap) = self.pcie_cap {
-            let at = |by| cap.plus(by).map(|at| (at, CfgWidth::Half));
-            // Status cleared; all errors reported, payloads of 128 bytes; SERR on errors and CRS
-            // visible; long completion time-out and ARI forwarding.
-            for (at, value) in [
-                (at(0xa), 0xf),
-                (at(0x8), 0xf),
-                (at(0x1c), 0x17),
-                (at(0x28), 0x2f),
-            ] {
-                if let Some(at) = at {
-                    write(self, at, value);
-                }
-            }
-        }
-        // AER: status cleared; poisoned, time-out, completer abort and ECRC masked; what is fatal; ECRC on;
-        // all reported at the root.
-        for (at, value) in [
-            (0x104, u32::MAX),
-            (0x108, 0x0008_d000),
-            (0x10c, 0x0007_2030),
-            (0x110, u32::MAX),
-            (0x114, 0x0000_2001),
-            (0x118, 0x0000_0140),
-            (0x12c, 0x7),
-            (0x130, u32::MAX),
-        ] {
-            write(self, word(at), value);
-        }
+        self.pcie_cap = root_port::find_pcie_cap(self);
+        let reporting = Reporting {
+            // Long completion time-out and ARI forwarding.
+            device_control2: 0x2f,
+            correctable_mask: 0x0000_2001,
+        };
+        root_port::report_errors(self, self.pcie_cap, &reporting);
     }
 
     /// Sees whether the upper half of the prefetch window's base keeps what it is given.
@@ -282,22 +256,6 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         let after = self.raw_read(ROOT, UPPER, CfgWidth::Word);
         self.raw_write(ROOT, UPPER, CfgWidth::Word, before);
         self.prefetch.is_needed = after == before;
-    }
-
-    /// Walks the root port's capabilities to that of PCI Express.
-    fn find_pcie_cap(&mut self) -> Option<CfgOffset> {
-        const PCIE: u32 = 0x10;
-        let mut at = self.raw_read(ROOT, CfgOffset::at(0x34), CfgWidth::Byte);
-        // No more than fit: a chain that goes in circles ends all the same.
-        for _ in 0..48 {
-            let cap = CfgOffset::new(at as u16 & 0xfc).filter(|cap| cap.get() >= 0x40)?;
-            let header = self.raw_read(ROOT, cap, CfgWidth::Half);
-            if header & 0xff == PCIE {
-                return Some(cap);
-            }
-            at = header >> 8;
-        }
-        None
     }
 
     fn init_utl(&self) {
@@ -314,29 +272,5 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         ] {
             io.write64(reg, value);
         }
-    }
-
-    fn init_traps(&self) {
-        let io = &self.port.io;
-        io.write64(regs::LEM_ERROR_MASK, u64::MAX);
-        for (block, traps) in regs::TRAPS.iter().zip(&TRAPS) {
-            for (reg, value) in [
-                (block.status, u64::MAX),
-                (block.first, 0),
-                (block.lem_enable, traps.lem),
-                (block.freeze_enable, traps.freeze),
-                (block.fence_enable, traps.fence),
-                (block.logs[0], 0),
-                (block.logs[1], 0),
-                (block.status_mask, traps.ignored),
-                (block.first_mask, traps.ignored),
-            ] {
-                io.write64(reg, value);
-            }
-        }
-        io.write64(regs::LEM_FIR_ACCUM, 0);
-        io.write64(regs::LEM_ACTION0, u64::MAX);
-        io.write64(regs::LEM_ACTION1, u64::MAX);
-        io.write64(regs::LEM_WOF, 0);
     }
 }

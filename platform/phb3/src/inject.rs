@@ -5,26 +5,17 @@
 //!
 //! Source: skiboot `hw/phb3.c`, `phb3_err_inject`.
 
-use crate::regs::{self, M32dt, M64bt, PaprErrInjCtl, Tve};
+use crate::regs::{M32dt, M64bt, PaprErrInjCtl, Tve};
 use crate::windows::{SINGLE_SHIFT, WINDOW_SHIFT};
-use crate::{PES, Phb3, RESERVED, WINDOWS};
-use ioda::{
-    InjectAccess, InjectError, InjectRepeat, InjectTarget, Injection, PeNumber, RegIo, Rid,
-    TveIndex, XscomIo,
-};
-use tock_registers::fields::FieldValue;
+use crate::{PES, Phb3, WINDOWS};
+use ioda::driver::Chip;
+use ioda::driver::inject::{self, Compared};
+use ioda::{InjectError, InjectTarget, Injection, PeNumber, RegIo, Rid, TveIndex, XscomIo};
 
 /// What is compared. 4:19, the function of a config cycle.
 const CONFIG_BDF: u64 = 0x0fff_f000_0000_0000;
 /// 16:63 of a real address.
 const MMIO: u64 = 0x0000_ffff_ffff_ffff;
-
-/// What the registers are given.
-struct Armed {
-    kind: FieldValue<u64, PaprErrInjCtl::Register>,
-    address: u64,
-    mask: u64,
-}
 
 impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     pub(crate) fn arm_injection(
@@ -32,68 +23,43 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         pe: PeNumber,
         what: Injection,
     ) -> Result<(), InjectError> {
-        if pe.0 >= PES || pe == RESERVED {
-            return Err(InjectError::Pe(pe));
-        }
+        Self::check_owned(pe).map_err(|_| InjectError::Pe(pe))?;
         if self.is_fenced() {
             return Err(InjectError::Fenced);
         }
-        let armed = match what.target {
+        let compared = match what.target {
             InjectTarget::Config => self.config_injection(pe)?,
             InjectTarget::Mmio(real) => self.mmio_injection(pe, real)?,
             // There is no I/O space.
             InjectTarget::Io(_) => return Err(InjectError::Unsupported),
             InjectTarget::Dma(tve) => self.dma_injection(pe, tve)?,
         };
-        self.disarm_injection();
-        let mut control = armed.kind;
-        control += match what.access {
-            InjectAccess::Read => PaprErrInjCtl::READ::SET,
-            InjectAccess::Write => PaprErrInjCtl::WRITE::SET,
-        };
-        if what.repeat == InjectRepeat::Sticky {
-            control += PaprErrInjCtl::STICKY::SET;
-        }
-        let io = &self.port.io;
-        io.write64(regs::PAPR_ERR_INJ_ADDR, armed.address);
-        io.write64(regs::PAPR_ERR_INJ_MASK, armed.mask);
-        io.write64(regs::PAPR_ERR_INJ_CTL, control.into());
-        self.injected = Some((pe, what.repeat));
+        let whose = (pe, what.repeat);
+        let direction = inject::direction(what.access);
+        self.injector
+            .arm(&self.port.io, whose, &compared, direction);
         Ok(())
     }
 
-    pub(crate) fn disarm_injection(&mut self) {
-        if self.injected.take().is_some() {
-            self.port.io.write64(regs::PAPR_ERR_INJ_CTL, 0);
-        }
-    }
-
-    /// What should end by itself may not: armed still, it would freeze the endpoint again.
-    pub(crate) fn disarm_one_shot(&mut self, pe: PeNumber) {
-        if self.injected == Some((pe, InjectRepeat::Once)) {
-            self.disarm_injection();
-        }
-    }
-
     /// The endpoint's first function.
-    fn config_injection(&self, pe: PeNumber) -> Result<Armed, InjectError> {
+    fn config_injection(&self, pe: PeNumber) -> Result<Compared, InjectError> {
         let mut all = (0..=u16::MAX).map(Rid);
         let rid = all.find(|rid| self.pe_of(*rid) == pe);
         let rid = rid.ok_or(InjectError::NotOwned)?;
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::CONFIG::SET,
             address: u64::from(rid.0) << (63 - 19),
             mask: CONFIG_BDF,
         })
     }
 
-    fn mmio_injection(&self, pe: PeNumber, real: u64) -> Result<Armed, InjectError> {
+    fn mmio_injection(&self, pe: PeNumber, real: u64) -> Result<Compared, InjectError> {
         let place = self.m32_place(real).or_else(|| self.m64_place(real));
         let (base, bytes, owner) = place.ok_or(InjectError::NotOwned)?;
         if owner != pe {
             return Err(InjectError::NotOwned);
         }
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::OUTBOUND::SET,
             address: base & MMIO,
             mask: bytes.wrapping_neg() & MMIO,
@@ -137,7 +103,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         })
     }
 
-    fn dma_injection(&self, pe: PeNumber, tve: TveIndex) -> Result<Armed, InjectError> {
+    fn dma_injection(&self, pe: PeNumber, tve: TveIndex) -> Result<Compared, InjectError> {
         let open = |tve: u16| {
             self.tvt
                 .get(usize::from(tve))
@@ -154,7 +120,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         let entries = Tve::TABLE_SIZE.read(entry).saturating_add(11 - 3);
         let page = Tve::PAGE_SIZE.read(entry).saturating_add(11);
         let shift = u32::try_from(entries.saturating_add(page)).unwrap_or(63);
-        Ok(Armed {
+        Ok(Compared {
             kind: PaprErrInjCtl::INBOUND::SET,
             address: u64::from(tve.0 % WINDOWS) << WINDOW_SHIFT,
             mask: u64::MAX.checked_shl(shift).unwrap_or(0),

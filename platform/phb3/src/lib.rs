@@ -47,12 +47,14 @@ pub use port::Port;
 pub use tables::{Ive, Tables};
 
 use config::PrefetchShadow;
+use ioda::driver::config::Place;
+use ioda::driver::inject::Injector;
+use ioda::driver::{self, Chip};
 use ioda::{
     Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaModel, DmaWindow, Event, Freeze, Inject,
-    InjectError, InjectRepeat, Injection, Ioda, IodaError, IrqBackend, M32Caps, M32Segment,
-    M64Caps, M64Kinds, M64Map, M64Window, MsiBlock, MsiError, MsiSource, PageShifts, PeNumber,
-    Pest, RegIo, ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TceTree, TveIndex,
-    XscomIo,
+    InjectError, Injection, Ioda, IodaError, IrqBackend, M32Caps, M32Segment, M64Caps, M64Kinds,
+    M64Map, M64Window, MsiBlock, MsiError, MsiSource, PageShifts, PeNumber, Pest, RegIo,
+    ResetError, ResetKind, RidRule, RidSel, Step, TceTable, TceTree, TveIndex, XscomIo,
 };
 use msi::MsiMap;
 pub(crate) use start::Phase;
@@ -84,8 +86,7 @@ pub struct Phb3<R: 'static, X> {
     /// Whether the tables in memory have their first content.
     tables_filled: bool,
     pcie_cap: Option<CfgOffset>,
-    /// Whose accesses are made to fail, and how often.
-    injected: Option<(PeNumber, InjectRepeat)>,
+    injector: Injector,
     msis: MsiMap,
     /// Shadows of the on-chip tables, for the reset that loses them.
     tvt: [u64; 512],
@@ -114,7 +115,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             prefetch: PrefetchShadow::default(),
             tables_filled: false,
             pcie_cap: None,
-            injected: None,
+            injector: Injector::new(),
             msis: MsiMap::new(),
             tvt: [0; 512],
             m32dt: [windows::m32_entry(RESERVED); 256],
@@ -134,24 +135,6 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             .cells
             .get(usize::from(rid.0))
             .map_or(RESERVED, |entry| PeNumber(entry.load()))
-    }
-
-    pub(crate) fn check_pe(pe: PeNumber) -> Result<(), IodaError> {
-        if pe.0 < PES {
-            Ok(())
-        } else {
-            Err(IodaError::Pe(pe))
-        }
-    }
-
-    /// Requesters, DMA and messages are for endpoints that somebody owns.
-    pub(crate) fn check_owned(pe: PeNumber) -> Result<(), IodaError> {
-        Self::check_pe(pe)?;
-        if pe == RESERVED {
-            Err(IodaError::Pe(pe))
-        } else {
-            Ok(())
-        }
     }
 }
 
@@ -191,15 +174,10 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn cfg_read(&mut self, bdf: Bdf, at: CfgOffset, width: CfgWidth) -> Result<u32, CfgError> {
-        self.config_check(bdf, at, width)?;
+        self.config_check(&Place { bdf, at, width })?;
         let value = self.raw_read(bdf, at, width);
         if value == width.ones() {
-            if self.is_fenced() {
-                return Err(CfgError::Fenced);
-            }
-            if self.pe_of(bdf) == RESERVED {
-                self.thaw_reserved();
-            }
+            driver::eeh::after_no_answer(self, self.pe_of(bdf))?;
         }
         Ok(value)
     }
@@ -211,7 +189,7 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
         width: CfgWidth,
         value: u32,
     ) -> Result<(), CfgError> {
-        self.config_check(bdf, at, width)?;
+        self.config_check(&Place { bdf, at, width })?;
         self.raw_write(bdf, at, width, value);
         Ok(())
     }
@@ -272,7 +250,7 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn freeze_state(&mut self, pe: PeNumber) -> Freeze {
-        self.frozen(pe)
+        driver::eeh::frozen(self, pe)
     }
 
     fn freeze(&mut self, pe: PeNumber, what: Freeze) -> Result<(), IodaError> {
@@ -282,12 +260,7 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn thaw(&mut self, pe: PeNumber, what: Freeze) -> Result<(), IodaError> {
-        Self::check_pe(pe)?;
-        if self.is_fenced() {
-            return Err(IodaError::Fenced);
-        }
-        self.clear_frozen(pe, what);
-        Ok(())
+        driver::eeh::thaw(self, pe, what)
     }
 
     fn pest(&mut self, pe: PeNumber) -> Result<Pest, IodaError> {
@@ -308,7 +281,7 @@ impl<R: RegIo + Sync, X: XscomIo> Ioda for Phb3<R, X> {
     }
 
     fn poll(&mut self) -> Result<Step, ResetError> {
-        self.advance()
+        driver::reset::advance(self)
     }
 }
 
@@ -377,7 +350,7 @@ impl<R: RegIo, X: XscomIo> Inject for Phb3<R, X> {
     }
 
     fn clear_injection(&mut self) {
-        self.disarm_injection();
+        self.injector.disarm(&self.port.io);
     }
 }
 

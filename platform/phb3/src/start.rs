@@ -3,10 +3,11 @@
 //! Source: skiboot `hw/phb3.c`, the `phb3_*_reset` state machines and the waits of `phb3_init_hw`.
 
 use crate::Phb3;
-use crate::config::ROOT;
 use crate::init::{PORT_IRQS, PORT_IRQS_NO_LINK};
-use crate::regs::{self, DlpTrainCtl, Reset};
-use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind, Step, XscomIo};
+use crate::regs::{self, DlpTrainCtl};
+use ioda::driver::reset::{self, Phases};
+use ioda::driver::root_port::{self, AER_CORRECTABLE_MASK, AER_UNCORRECTABLE_MASK, RECEIVER_ERROR};
+use ioda::{CfgOffset, CfgWidth, RegIo, ResetError, ResetKind, XscomIo};
 
 /// What a bridge is doing; the number is how many more looks it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +51,34 @@ const DRAIN_LOOKS: u16 = 500;
 const LINK_LAYER_LOOKS: u16 = 400;
 const LINK_LOOKS: u16 = 200;
 
-const BRIDGE_CONTROL: CfgOffset = CfgOffset::at(0x3e);
-const SECONDARY_BUS_RESET: u32 = 0x40;
-const AER_UNCORRECTABLE_MASK: CfgOffset = CfgOffset::at(0x108);
-const AER_CORRECTABLE_MASK: CfgOffset = CfgOffset::at(0x114);
+/// What goes wrong when a link goes down: the register that masks it, and its bit there.
+const LINK_ERRORS: [(CfgOffset, u32); 2] = [
+    (AER_UNCORRECTABLE_MASK, SURPRISE_DOWN),
+    (AER_CORRECTABLE_MASK, RECEIVER_ERROR),
+];
 const SURPRISE_DOWN: u32 = 1 << 5;
-const RECEIVER_ERROR: u32 = 1;
+
+impl<R: RegIo, X: XscomIo> Phases for Phb3<R, X> {
+    fn ended(&self) -> Option<Result<(), ResetError>> {
+        match self.phase {
+            Phase::Ready => Some(Ok(())),
+            Phase::Failed(error) => Some(Err(error)),
+            _ => None,
+        }
+    }
+
+    fn step(&mut self) -> u32 {
+        let (next, ms) = self
+            .next()
+            .unwrap_or_else(|error| (Phase::Failed(error), 0));
+        self.phase = next;
+        ms
+    }
+}
 
 impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     pub(crate) fn begin_reset(&mut self, kind: ResetKind) {
-        self.disarm_injection();
+        self.injector.disarm(&self.port.io);
         let begun = match (kind, self.phase) {
             (_, Phase::Off) => Ok(Phase::Off),
             (ResetKind::Complete, _) => self.begin_complete(),
@@ -71,27 +90,8 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         self.phase = begun.unwrap_or_else(Phase::Failed);
     }
 
-    pub(crate) fn advance(&mut self) -> Result<Step, ResetError> {
-        // Phases that need no wait follow each other in one call; there are fewer of them than this.
-        for _ in 0..8 {
-            match self.phase {
-                Phase::Ready => return Ok(Step::Done),
-                Phase::Failed(error) => return Err(error),
-                _ => {}
-            }
-            let (next, ms) = self
-                .step()
-                .unwrap_or_else(|error| (Phase::Failed(error), 0));
-            self.phase = next;
-            if ms != 0 {
-                return Ok(Step::Pending { ms });
-            }
-        }
-        Ok(Step::Pending { ms: 1 })
-    }
-
     /// Does what the phase asks for; gives the next one and the wait before it.
-    fn step(&mut self) -> Result<(Phase, u32), ResetError> {
+    fn next(&mut self) -> Result<(Phase, u32), ResetError> {
         match self.phase {
             Phase::Off => {
                 self.has_link_logic = self.pbcq.set_timers()?;
@@ -125,20 +125,11 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             }
             Phase::LinkLayer { looks } => self.await_link_layer(looks),
             Phase::HotHeld => {
-                let control = self.raw_read(ROOT, BRIDGE_CONTROL, CfgWidth::Half);
-                self.raw_write(
-                    ROOT,
-                    BRIDGE_CONTROL,
-                    CfgWidth::Half,
-                    control & !SECONDARY_BUS_RESET,
-                );
+                root_port::end_hot_reset(self);
                 Ok((Phase::Settling, self.hot_wait()))
             }
             Phase::PerstHeld => {
-                let reset = self.port.io.read64(regs::RESET);
-                self.port
-                    .io
-                    .write64(regs::RESET, reset | u64::from(Reset::PERST_OFF::SET));
+                reset::release_perst(&self.port.io);
                 Ok((Phase::Settling, self.wait(RESET_MS)))
             }
             Phase::Settling if self.has_link_logic => {
@@ -193,19 +184,12 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         if link == Link::Down {
             log::info!("{}: no link, the slot is taken for empty", self.pbcq.id());
         }
-        self.clear_root_port_errors();
-        let masks = [
-            (AER_UNCORRECTABLE_MASK, SURPRISE_DOWN),
-            (AER_CORRECTABLE_MASK, RECEIVER_ERROR),
-        ];
-        for (at, error) in masks {
-            let mask = self.raw_read(ROOT, at, CfgWidth::Word);
-            let mask = if link == Link::Up {
-                mask & !error
-            } else {
-                mask | error
-            };
-            self.raw_write(ROOT, at, CfgWidth::Word, mask);
+        root_port::clear_errors(self, self.pcie_cap);
+        for (at, error) in LINK_ERRORS {
+            root_port::change(self, at, CfgWidth::Word, |mask| match link {
+                Link::Up => mask & !error,
+                Link::Down => mask | error,
+            });
         }
         let irqs = if link == Link::Up {
             PORT_IRQS
@@ -219,22 +203,13 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
 
     fn begin_hot(&mut self) -> Phase {
         self.ignore_link_errors();
-        let control = self.raw_read(ROOT, BRIDGE_CONTROL, CfgWidth::Half);
-        self.raw_write(
-            ROOT,
-            BRIDGE_CONTROL,
-            CfgWidth::Half,
-            control | SECONDARY_BUS_RESET,
-        );
+        root_port::begin_hot_reset(self);
         Phase::HotHeld
     }
 
     fn begin_fundamental(&mut self) -> Phase {
         self.ignore_link_errors();
-        let reset = self.port.io.read64(regs::RESET);
-        self.port
-            .io
-            .write64(regs::RESET, reset & !u64::from(Reset::PERST_OFF::SET));
+        reset::hold_perst(&self.port.io);
         Phase::PerstHeld
     }
 
@@ -243,12 +218,8 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
         self.port
             .io
             .write64(regs::UTL_PCIE_PORT_IRQ_EN, PORT_IRQS_NO_LINK);
-        for (at, error) in [
-            (AER_UNCORRECTABLE_MASK, SURPRISE_DOWN),
-            (AER_CORRECTABLE_MASK, RECEIVER_ERROR),
-        ] {
-            let mask = self.raw_read(ROOT, at, CfgWidth::Word);
-            self.raw_write(ROOT, at, CfgWidth::Word, mask | error);
+        for (at, error) in LINK_ERRORS {
+            root_port::change(self, at, CfgWidth::Word, |mask| mask | error);
         }
     }
 

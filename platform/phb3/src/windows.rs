@@ -4,6 +4,7 @@ use crate::regs::table;
 use crate::regs::{self, M32dt, M64bt, RtcInvalidate, Tve};
 use crate::tables::PELTV_ROW;
 use crate::{PES, Phb3, WINDOWS};
+use ioda::driver::Chip;
 use ioda::{
     DmaWindow, IodaError, M32Segment, M64Map, M64Window, PeNumber, RegIo, RidSel, TceFlush,
     TceTable, TceTree, TveIndex, XscomIo,
