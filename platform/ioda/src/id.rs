@@ -31,7 +31,7 @@ impl Rid {
     /// Packs `bus`, `device` (0 to 31, else taken modulo 32) and `function` (modulo 8).
     #[must_use]
     pub const fn new(bus: u8, device: u8, function: u8) -> Self {
-        Self(((bus as u16) << 8) | (((device & 0x1f) as u16) << 3) | (function & 7) as u16)
+        Self(u16::from_be_bytes([bus, device << 3 | function & 7]))
     }
     /// The bus.
     #[must_use]
@@ -108,7 +108,7 @@ impl RidSel {
             Some(function) => function < 8,
             None => true,
         };
-        self.bus_shift <= 8 && self.bus as u16 & self.bus_mask() == 0 && device && function
+        self.bus_shift <= 8 && self.bus & self.bus_mask() == 0 && device && function
     }
     /// Whether `rid` is in the set; nothing is in a set that is not valid.
     #[must_use]
@@ -121,26 +121,18 @@ impl RidSel {
             Some(function) => function == rid.function(),
             None => true,
         };
-        self.is_valid()
-            && rid.bus() as u16 & !self.bus_mask() == self.bus as u16
-            && device
-            && function
+        self.is_valid() && rid.bus() & !self.bus_mask() == self.bus && device && function
     }
     /// The requesters of the set, rising.
     pub fn iter(self) -> impl Iterator<Item = Rid> {
-        let first = u16::from(self.bus) << 8;
-        let last = first | (self.bus_mask() << 8) | 0xff;
-        (first..=last)
+        let last = self.bus.saturating_add(self.bus_mask());
+        (Rid::new(self.bus, 0, 0).0..=Rid::new(last, 0x1f, 7).0)
             .map(Rid)
             .filter(move |rid| self.contains(*rid))
     }
-    /// The bits of a bus number that are not compared. Only for `bus_shift` up to 8.
-    const fn bus_mask(&self) -> u16 {
-        if self.bus_shift > 8 {
-            0xff
-        } else {
-            ((1u32 << self.bus_shift) - 1) as u16
-        }
+    /// The bits of a bus number that are not compared; there are no more than 8.
+    const fn bus_mask(&self) -> u8 {
+        (0xff_u16 >> 8_u8.saturating_sub(self.bus_shift)) as u8
     }
 }
 
@@ -267,6 +259,9 @@ pub(crate) mod tests {
             (0x12f5, 0x12, 0x1e, 5)
         );
         assert_eq!(rid.to_string(), "12:1e.5");
+        // Numbers that do not exist come out as others, and leave their neighbours alone.
+        assert_eq!(Rid::new(0x12, 0x3f, 0xd), Rid::new(0x12, 0x1f, 5));
+        assert_eq!(Rid::new(0xff, 0x1f, 7), Rid(u16::MAX));
     }
 
     fn a_config_access_has_a_width_and_is_aligned_to_it() {
@@ -339,6 +334,12 @@ pub(crate) mod tests {
             RidSel {
                 bus: 0,
                 bus_shift: 9,
+                device: None,
+                function: None,
+            },
+            RidSel {
+                bus: 1,
+                bus_shift: 255,
                 device: None,
                 function: None,
             },
