@@ -1,6 +1,6 @@
 //! Laying out one area of PCI addresses: [`Layout`], needs from the leaves up, then bases from the root down.
 
-use super::{BAR_STEP, BarPlace, FunctionPlan, MESSAGES, Place, Window};
+use super::{BAR_STEP, BarPlace, FunctionPlan, MESSAGES, Place, Slot, Window};
 use crate::{Bar, BarKind, Function};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -89,7 +89,7 @@ impl Layout {
     pub(super) fn of(
         functions: &[Function],
         area: &Area,
-        wants: impl Fn(usize, usize, BarKind) -> bool,
+        wants: impl Fn(Slot, BarKind) -> bool,
     ) -> Self {
         let mut this = Self {
             nodes: vec![Node::default(); functions.len()],
@@ -101,7 +101,7 @@ impl Layout {
                 .iter()
                 .enumerate()
                 .filter_map(|(bar, slot)| Some((bar, (*slot)?)));
-            let wanted = bars.filter(|(bar, slot)| wants(index, *bar, slot.kind));
+            let wanted = bars.filter(|(bar, slot)| wants((index, *bar), slot.kind));
             let least = if area.each_alone {
                 area.granule
             } else {

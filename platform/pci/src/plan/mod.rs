@@ -17,6 +17,9 @@ use core::ops::Range;
 use ioda::{Caps, M64Kinds, M64Map, M64Window, PeNumber};
 use layout::{Area, Layout, Space};
 
+/// A BAR: the index of its function, and its own.
+type Slot = (usize, usize);
+
 /// PCI addresses from here to 4 GiB are message interrupts, not memory.
 const MESSAGES: u64 = 0xffff_0000;
 /// The first endpoint given; 0 is what errors without a requester may be blamed on.
@@ -137,22 +140,20 @@ impl fmt::Display for PlanError {
 /// [`PlanError`], naming the function.
 pub fn plan(topology: &Topology, caps: &Caps) -> Result<Plan, PlanError> {
     let functions = &topology.functions;
-    let mut moved = vec![[false; 6]; functions.len()];
-    let m32 = loop {
-        let area = Area::m32(caps);
-        let layout = Layout::of(functions, &area, |index, bar, kind| {
-            kind != BarKind::Io && !is_moved(&moved, index, bar)
-        });
-        if layout.total() <= area.bytes {
-            break layout;
-        }
-        move_largest(functions, &mut moved, caps)
-            .ok_or_else(|| overfull(functions, &layout, area.bytes))?;
+    let area = Area::m32(caps);
+    let movable = movable(functions, caps);
+    let m32_without = |moved: &[Slot]| {
+        Layout::of(functions, &area, |slot, kind| {
+            kind != BarKind::Io && !moved.contains(&slot)
+        })
     };
+    let (m32, moved) = (0..=movable.len())
+        .filter_map(|count| movable.get(..count))
+        .map(|moved| (m32_without(moved), moved))
+        .find(|(layout, _)| layout.total() <= area.bytes)
+        .ok_or_else(|| overfull(functions, &m32_without(&movable), area.bytes))?;
     let m64 = match &caps.m64 {
-        Some(m64) => Layout::of(functions, &Area::m64(m64), |index, bar, _| {
-            is_moved(&moved, index, bar)
-        }),
+        Some(m64) => Layout::of(functions, &Area::m64(m64), |slot, _| moved.contains(&slot)),
         None => Layout::default(),
     };
     let mut plans: Vec<FunctionPlan> = functions
@@ -179,31 +180,22 @@ impl FunctionPlan {
     }
 }
 
-fn is_moved(moved: &[[bool; 6]], index: usize, bar: usize) -> bool {
-    moved
-        .get(index)
-        .and_then(|bars| bars.get(bar))
-        .copied()
-        .unwrap_or(false)
-}
-
-/// Moves the largest BAR that can to the 64-bit area; `None` if there is none, or no area.
-fn move_largest(functions: &[Function], moved: &mut [[bool; 6]], caps: &Caps) -> Option<()> {
-    caps.m64
-        .filter(|m64| m64.kinds.contains(M64Kinds::SINGLE_PE))?;
-    let all = functions.iter().enumerate().flat_map(|(index, function)| {
-        function
-            .bars
-            .iter()
-            .enumerate()
-            .filter_map(move |(bar, slot)| Some((index, bar, (*slot)?)))
+/// The BARs that can move to the 64-bit area, the largest first; none without such an area.
+fn movable(functions: &[Function], caps: &Caps) -> Vec<Slot> {
+    let has_area = caps
+        .m64
+        .is_some_and(|m64| m64.kinds.contains(M64Kinds::SINGLE_PE));
+    let slots = functions.iter().enumerate().flat_map(|(index, function)| {
+        let bars = function.bars.iter().enumerate();
+        bars.filter_map(move |(bar, slot)| Some(((index, bar), (*slot)?)))
     });
-    let movable = all.filter(|(index, bar, slot)| {
-        slot.kind == BarKind::Mem64Prefetch && !is_moved(moved, *index, *bar)
-    });
-    let (index, bar, _) = movable.max_by_key(|(_, _, slot)| slot.bytes)?;
-    *moved.get_mut(index)?.get_mut(bar)? = true;
-    Some(())
+    let mut movable: Vec<(Slot, u64)> = slots
+        .filter(|(_, bar)| has_area && bar.kind == BarKind::Mem64Prefetch)
+        .map(|(slot, bar)| (slot, bar.bytes))
+        .collect();
+    // Of those as large as each other, the one found last.
+    movable.sort_by_key(|(slot, bytes)| core::cmp::Reverse((*bytes, *slot)));
+    movable.into_iter().map(|(slot, _)| slot).collect()
 }
 
 fn overfull(functions: &[Function], layout: &Layout, capacity: u64) -> PlanError {
