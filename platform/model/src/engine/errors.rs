@@ -14,8 +14,10 @@ pub(crate) const FIR_MASK: u16 = 0xc18;
 pub(crate) const WOF: u16 = 0xc40;
 /// In a block of traps.
 const FIRST: u16 = 0x08;
+const LEM_ENABLE: u16 = 0x18;
 const IRQ_ENABLE: u16 = 0x20;
 const FREEZE_ENABLE: u16 = 0x28;
+const FENCE_ENABLE: u16 = 0x30;
 const LOG0: u16 = 0x40;
 const LOG1: u16 = 0x48;
 /// FIR: a malformed packet came in, if the root port says so too.
@@ -110,7 +112,7 @@ impl<C: Chip> State<C> {
             | place(error.rid.0.into(), 32, 47)
             | place(error.data.into(), 48, 63);
         let b = place(error.address, 3, 63);
-        if self.reg(trap.block | FREEZE_ENABLE) & bit(trap.bit) == 0 {
+        if !self.is_set(trap, FREEZE_ENABLE) {
             self.complain(|| {
                 format!(
                     "an error of PE#{pe:02x} is not set to freeze in traps {:#x}",
@@ -133,6 +135,15 @@ impl<C: Chip> State<C> {
             }
         }
         self.tell(trap);
+        // Whether it freezes besides is not published; a bridge that is off hides it.
+        if self.is_set(trap, FENCE_ENABLE) {
+            C::fence(self);
+        }
+    }
+
+    /// Whether a block of traps is set up to do something about an error.
+    fn is_set(&self, trap: Trap, what: u16) -> bool {
+        self.reg(trap.block | what) & bit(trap.bit) != 0
     }
 
     /// Freezes `pe` for MMIO and DMA. What was noted of an error before stays.
@@ -155,7 +166,7 @@ impl<C: Chip> State<C> {
         }
     }
 
-    /// Notes an error in its traps: the first one in full, later ones as bits.
+    /// Notes an error in its traps: the first one in full, later ones as bits; and in the FIR, which the traps tell.
     pub(crate) fn latch(&mut self, trap: Trap, log0: u64, log1: u64) {
         self.regs.or(trap.block, bit(trap.bit));
         if self.reg(trap.block | FIRST) == 0 {
@@ -163,7 +174,9 @@ impl<C: Chip> State<C> {
             self.regs.set(trap.block | LOG0, log0);
             self.regs.set(trap.block | LOG1, log1);
         }
-        self.latch_fir(bit(trap.fir));
+        if self.is_set(trap, LEM_ENABLE) {
+            self.latch_fir(bit(trap.fir));
+        }
     }
 
     pub(crate) fn latch_fir(&mut self, fir: u64) {
@@ -177,7 +190,7 @@ impl<C: Chip> State<C> {
     /// Raises the bridge's own interrupt for an error, unless it is masked somewhere.
     fn tell(&mut self, trap: Trap) {
         let is_heard = self.reg(FIR_MASK) & bit(trap.fir) == 0;
-        if is_heard && self.reg(trap.block | IRQ_ENABLE) & bit(trap.bit) != 0 {
+        if is_heard && self.is_set(trap, IRQ_ENABLE) {
             C::level(self, ERROR_WIRE);
         }
     }

@@ -260,6 +260,38 @@ fn errors_that_are_not_set_to_freeze_are_complained_of() {
     }
 }
 
+fn errors_that_are_set_to_fence_shut_the_bridge_off() {
+    for rig in rigs() {
+        for block in inbound_blocks(&*rig) {
+            rig.set(block + 0x30, u64::MAX);
+        }
+        let outcome = rig.model().act(LEFT, Act::Write(rig.bus(PE_LEFT)));
+        assert!(outcome.result.is_err());
+        let other = rig.model().act(RIGHT, Act::Read(rig.bus(PE_RIGHT)));
+        assert_eq!(other.result, Err(Refusal::Off), "{}", rig.name());
+        let load = rig.model().load(rig.segment(RIGHT_SEGMENT));
+        assert_eq!(load, Err(Refusal::Off), "{}", rig.name());
+    }
+}
+
+fn the_fir_hears_of_what_the_traps_tell_it_alone() {
+    /// The FIR, and what was noted first.
+    const FIR: [u16; 2] = [0xc00, 0xc40];
+    for rig in rigs() {
+        for is_told in [false, true] {
+            for block in inbound_blocks(&*rig) {
+                rig.set(block + 0x18, if is_told { u64::MAX } else { 0 });
+            }
+            let outcome = rig.model().act(LEFT, Act::Write(rig.bus(PE_LEFT)));
+            assert!(outcome.result.is_err());
+            let noted = FIR.map(|at| rig.get(at) != 0);
+            assert_eq!(noted, [is_told; 2], "{}", rig.name());
+            recover(&*rig, PE_LEFT);
+        }
+        good(&*rig, "told");
+    }
+}
+
 fn what_a_device_tells_of_spreads_and_what_it_does_does_not() {
     for rig in rigs() {
         let rig = &*rig;
@@ -498,6 +530,8 @@ cases::cases!(
     each_check_refuses_what_it_must_and_says_that_it_was_it,
     traps_keep_the_first_error_and_count_the_rest,
     errors_that_are_not_set_to_freeze_are_complained_of,
+    errors_that_are_set_to_fence_shut_the_bridge_off,
+    the_fir_hears_of_what_the_traps_tell_it_alone,
     what_a_device_tells_of_spreads_and_what_it_does_does_not,
     both_sides_stop_and_go_on_by_themselves,
     a_load_that_nobody_answers_stops_the_segment_s_endpoint,

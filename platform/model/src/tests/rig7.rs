@@ -41,6 +41,9 @@ pub(crate) fn start() -> Rig7 {
         rig.set(base + 16, pci);
     }
     rig.set(0x160, bit(2) | bit(8) | bit(12) | bit(14) | bit(16));
+    (0xc98..=0xe18)
+        .step_by(0x80)
+        .for_each(|at| rig.set(at, u64::MAX));
     rig.set(0xd28, 0x0000_4308_0300_0000);
     rig.set(0xda8, 0xc000_03ff_0100_6000);
     rig.fill();
