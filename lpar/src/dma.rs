@@ -386,6 +386,18 @@ mod tests {
     }
 
     #[test]
+    fn windows_whose_numbers_count_up_by_one_are_found_at_the_first_look() {
+        let windows = (0x8000_0000..)
+            .take(5)
+            .map(|n| window(n, 0, 12, 1).unwrap());
+        let found = DmaWindows::new(windows.collect(), &ram(0x1_0000, 0x1000_0000)).unwrap();
+        for window in found.iter() {
+            let first = found.slots[found.place(window.liobn())].as_ref();
+            assert_eq!(first.unwrap().liobn(), window.liobn());
+        }
+    }
+
+    #[test]
     fn a_window_twice_or_with_larger_pages_than_memory_allows_is_refused() {
         let ram = ram(0x1_0000, 0x1000_1000);
         let pair = vec![window(5, 0, 12, 1).unwrap(), window(5, 0, 12, 1).unwrap()];

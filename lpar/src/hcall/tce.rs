@@ -73,15 +73,11 @@ impl Hcall for GetTce {
             caller.out::<0>(entry);
             return Ok(());
         }
-        match lpar.ram.logical(real) {
-            Some(GuestRealAddr(page)) => {
-                caller.out::<0>(page | permissions);
-                Ok(())
-            }
-            None => {
-                caller.out::<0>(NO_PAGE | permissions);
-                Err(Refusal::new(HError::Partial, "TCE of a foreign page"))
-            }
+        let page = lpar.ram.logical(real).map(|GuestRealAddr(page)| page);
+        caller.out::<0>(page.unwrap_or(NO_PAGE) | permissions);
+        match page {
+            Some(_) => Ok(()),
+            None => Err(Refusal::new(HError::Partial, "TCE of a foreign page")),
         }
     }
 }
