@@ -125,7 +125,7 @@ impl Layout {
                 align: largest.max(area.granule),
             };
         }
-        let children = children(functions);
+        let (children, roots) = children(functions);
         // Those below a bridge come after it.
         for index in (0..functions.len()).rev() {
             let (need, _) = this.pack(children.get(index).map_or(&[], Vec::as_slice), 0);
@@ -133,9 +133,6 @@ impl Layout {
                 node.below = need;
             }
         }
-        let roots: Vec<usize> = (0..functions.len())
-            .filter(|index| is_root(functions, *index))
-            .collect();
         let (need, places) = this.pack(&roots, area.base);
         this.root = need;
         this.settle(&places);
@@ -239,24 +236,22 @@ impl Layout {
     }
 }
 
-/// Whether nothing is above the function.
-fn is_root(functions: &[Function], index: usize) -> bool {
-    functions
-        .get(index)
-        .is_some_and(|function| function.parent.is_none())
+/// What is above a function: it comes first. Any other would make no tree, and is taken for none.
+fn above(function: &Function, index: usize) -> Option<usize> {
+    function.parent.filter(|parent| *parent < index)
 }
 
-/// The functions right below each.
-fn children(functions: &[Function]) -> Vec<Vec<usize>> {
+/// The functions right below each, and those below none.
+fn children(functions: &[Function]) -> (Vec<Vec<usize>>, Vec<usize>) {
     let mut children = vec![Vec::new(); functions.len()];
+    let mut roots = Vec::new();
     for (index, function) in functions.iter().enumerate() {
-        // A parent comes first; one that does not would be no tree.
-        let parent = function.parent.filter(|parent| *parent < index);
-        if let Some(list) = parent.and_then(|parent| children.get_mut(parent)) {
-            list.push(index);
-        }
+        above(function, index)
+            .and_then(|parent| children.get_mut(parent))
+            .unwrap_or(&mut roots)
+            .push(index);
     }
-    children
+    (children, roots)
 }
 
 /// The next multiple of `to`, a power of two.

@@ -233,6 +233,27 @@ fn large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit() {
     assert_eq!(moved.count(), 1);
 }
 
+fn functions_in_no_tree_have_their_places_apart() {
+    let mut bars = [None; 6];
+    bars[0] = bar(BarKind::Mem32, 20);
+    let parents = [None, Some(1), Some(3), Some(2), Some(usize::MAX)];
+    let functions = parents.into_iter().enumerate();
+    let functions = functions.map(|(index, parent)| function(index, parent, BRIDGE, bars));
+    let topology = Topology {
+        functions: functions.collect(),
+    };
+    let planned = plan(&topology, &caps()).expect("it fits");
+    let m32 = caps().m32;
+    let mut places: Vec<u64> = planned
+        .functions
+        .iter()
+        .map(|plan| plan.bars[0].expect("placed").pci)
+        .collect();
+    places.sort_unstable();
+    let segments = (0..5).map(|n| m32.pci + (n << m32.segment_shift));
+    assert!(places.iter().copied().eq(segments), "{places:x?}");
+}
+
 fn what_does_not_fit_is_named() {
     let mut bars = [None; 6];
     bars[0] = bar(BarKind::Mem32, 30);
@@ -438,6 +459,7 @@ cases::cases!(
     a_plan_keeps_endpoints_apart_and_bridges_tight,
     everything_small_fits,
     large_bars_go_to_64_bit_windows_only_when_the_others_would_not_fit,
+    functions_in_no_tree_have_their_places_apart,
     what_does_not_fit_is_named,
     the_64_bit_area_is_used_to_its_end_and_not_beyond,
     a_small_bar_gets_the_smallest_64_bit_window_whole,
