@@ -129,7 +129,7 @@ impl TrapLog {
         let bits = match class {
             ErrorClass::Fence => fence,
             ErrorClass::Freeze => freeze & !fence,
-            ErrorClass::Info => !(fence | freeze),
+            ErrorClass::Info => !fence & !freeze,
         };
         self.status & bits
     }

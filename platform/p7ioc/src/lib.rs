@@ -365,6 +365,7 @@ cases::table!(
     shadow::tests,
     tests::dma,
     tests::eeh,
+    tests::forgotten,
     tests::inject,
     tests::between,
     tests::clear,

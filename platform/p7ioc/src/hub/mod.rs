@@ -81,7 +81,8 @@ impl<R: RegIo> Units<R> {
         self.io(at.block).write64(at.reg, value);
     }
 
-    /// GEM forgets that the unit of its bit `gem` had errors; under the lock of what bridges share.
+    /// GEM forgets that the unit of its bit `gem` had errors; under the lock of what bridges share. No store that takes
+    /// nothing back: it would take back what the hub says in the meantime.
     fn forget(&self, gem: u32) {
         let flagged = self.read(regs::GEM_WOF);
         if flagged & regs::bit(gem & 63) != 0 {

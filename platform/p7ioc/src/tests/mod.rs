@@ -4,6 +4,7 @@ pub(crate) mod between;
 pub(crate) mod clear;
 pub(crate) mod dma;
 pub(crate) mod eeh;
+pub(crate) mod forgotten;
 pub(crate) mod hub;
 pub(crate) mod inject;
 pub(crate) mod interrupts;
