@@ -4,8 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{BundleError, Problem};
-use crate::format::{self, CONSOLE_NONE, CONSOLE_VTY, IMAGE_ALIGN, KERNEL_ELF, KERNEL_RAW};
-use crate::parse::{Bundle, Console, Device, crc_of};
+use crate::format::{
+    self, CONSOLE_NONE, CONSOLE_VTY, IMAGE_ALIGN, KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED,
+    PROCESSORS_SHARED,
+};
+use crate::parse::{Bundle, Console, Device, Processors, crc_of};
 
 /// A partition to be packed; the fields are those of [`Partition`](crate::Partition).
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct PartitionSpec {
     pub memory_bytes: u64,
     /// Its virtual CPUs.
     pub cpus: u32,
+    /// Where these run.
+    pub processors: Processors,
     /// Its console.
     pub console: Console,
     /// Its kernel's bytes.
@@ -187,6 +192,15 @@ fn partition_record<'a>(
     }
     record.extend(first_device.to_be_bytes());
     record.extend((partition.devices.len() as u32).to_be_bytes());
+    let (kind, weight, entitlement) = match partition.processors {
+        Processors::Dedicated => (PROCESSORS_DEDICATED, 0, 0),
+        Processors::Shared {
+            entitlement,
+            weight,
+        } => (PROCESSORS_SHARED, weight, entitlement),
+    };
+    record.extend([kind, weight, 0, 0]);
+    record.extend(entitlement.to_be_bytes());
     record.resize(format::partition::BYTES, 0);
     record
 }

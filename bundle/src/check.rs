@@ -192,6 +192,19 @@ pub(crate) fn cpus(found: u32) -> Result<u32, Problem> {
     }
 }
 
+/// Each of the `cpus` CPUs gets enough to be worth dispatching, and no more than there is of it.
+pub(crate) fn entitlement(found: u32, cpus: u32) -> Result<u32, Problem> {
+    let least = u64::from(cpus).saturating_mul(format::MIN_ENTITLEMENT_PER_CPU.into());
+    let most = u64::from(cpus).saturating_mul(format::MAX_ENTITLEMENT_PER_CPU.into());
+    if u64::from(found) < least {
+        return Err(Problem::TooSmall {
+            limit: least,
+            found: found.into(),
+        });
+    }
+    at_most(found.into(), most).map(|_| found)
+}
+
 pub(crate) fn msis(found: u16) -> Result<u16, Problem> {
     match found {
         0 => Err(Problem::Zero),

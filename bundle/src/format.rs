@@ -32,7 +32,10 @@ pub(crate) mod partition {
     pub(crate) const COMMAND_LINE: usize = 96;
     pub(crate) const FIRST_DEVICE: usize = 112;
     pub(crate) const DEVICES: usize = 116;
-    pub(crate) const RESERVED_B: usize = 120;
+    pub(crate) const PROCESSORS: usize = 120;
+    pub(crate) const WEIGHT: usize = 121;
+    pub(crate) const RESERVED_B: usize = 122;
+    pub(crate) const ENTITLEMENT: usize = 124;
     pub(crate) const BYTES: usize = 128;
 }
 
@@ -54,6 +57,10 @@ pub(crate) const KERNEL_RAW: u8 = 1;
 pub(crate) const CONSOLE_NONE: u8 = 0;
 pub(crate) const CONSOLE_VTY: u8 = 1;
 
+/// Values of the processors byte.
+pub(crate) const PROCESSORS_DEDICATED: u8 = 0;
+pub(crate) const PROCESSORS_SHARED: u8 = 1;
+
 /// Images begin on multiples of this, in bytes, so that they can be copied in whole cache lines.
 pub(crate) const IMAGE_ALIGN: u64 = 4096;
 
@@ -67,6 +74,10 @@ pub const MAX_NAME_BYTES: usize = 31;
 pub const MAX_COMMAND_LINE_BYTES: usize = 2047;
 /// Most CPUs of one partition; the machine has fewer, and the hypervisor compares.
 pub const MAX_CPUS: u32 = 1024;
+/// Least entitlement of a shared CPU, in hundredths of a processor.
+pub const MIN_ENTITLEMENT_PER_CPU: u32 = 5;
+/// Most entitlement of a shared CPU, in hundredths of a processor: a whole one.
+pub const MAX_ENTITLEMENT_PER_CPU: u32 = 100;
 /// Partition memory comes in multiples of this, in bytes: the large page of POWER hash translation.
 pub const MEMORY_GRANULE_BYTES: u64 = 16 << 20;
 /// Most memory of one partition, in bytes; keeps sums of addresses far from overflow.

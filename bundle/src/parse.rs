@@ -4,7 +4,10 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
 use crate::check;
 use crate::error::{BundleError, Name, Problem};
-use crate::format::{self, CONSOLE_NONE, CONSOLE_VTY, KERNEL_ELF, KERNEL_RAW};
+use crate::format::{
+    self, CONSOLE_NONE, CONSOLE_VTY, KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED,
+    PROCESSORS_SHARED,
+};
 use crate::path::DevicePath;
 use crate::read::{array, span, u8_at, u16_at, u32_at, u64_at, zeros};
 
@@ -28,6 +31,8 @@ pub struct Partition<'a> {
     pub memory_bytes: u64,
     /// Its virtual CPUs: 1 to 1024.
     pub cpus: u32,
+    /// Where these run.
+    pub processors: Processors,
     /// What its operator sees.
     pub console: Console,
     /// What it starts.
@@ -37,6 +42,22 @@ pub struct Partition<'a> {
     /// Its kernel's command line: printable ASCII, at most 2047 bytes.
     pub command_line: &'a str,
     devices: &'a [u8],
+}
+
+/// Where a partition's virtual CPUs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processors {
+    /// Each has a thread of the machine to itself.
+    Dedicated,
+    /// They share the threads that no dedicated one has with those of other partitions.
+    Shared {
+        /// What the partition may have whenever it can use it, in hundredths of a processor: 5 to 100 for
+        /// each of its CPUs.
+        entitlement: u32,
+        /// Its part of what is left over, relative to that of others; 0 when it may have no more than its
+        /// entitlement.
+        weight: u8,
+    },
 }
 
 /// A partition's console.
@@ -224,6 +245,8 @@ impl<'a> Bundle<'a> {
         let cpus = u32_at(record, at::CPUS)
             .and_then(check::cpus)
             .map_err(error("cpus"))?;
+        let processors =
+            processors(record, cpus).map_err(|(field, problem)| error(field)(problem))?;
         let console = match u8_at(record, at::CONSOLE).map_err(error("console"))? {
             CONSOLE_NONE => Console::None,
             CONSOLE_VTY => Console::Vty,
@@ -270,7 +293,7 @@ impl<'a> Bundle<'a> {
             .map_err(error("command line"))?;
         let command_line = check::command_line(line).map_err(error("command line"))?;
         zeros(record, at::RESERVED_A, at::KERNEL).map_err(error("reserved"))?;
-        zeros(record, at::RESERVED_B, at::BYTES).map_err(error("reserved"))?;
+        zeros(record, at::RESERVED_B, at::ENTITLEMENT).map_err(error("reserved"))?;
         let (first, devices) = device_range(record).map_err(error("devices"))?;
         let devices = span(
             self.devices,
@@ -283,6 +306,7 @@ impl<'a> Bundle<'a> {
             name,
             memory_bytes,
             cpus,
+            processors,
             console,
             kernel,
             initrd,
@@ -312,6 +336,29 @@ impl<'a> Kernel<'a> {
         match *self {
             Self::Elf(image) | Self::Raw { image, .. } => image,
         }
+    }
+}
+
+/// Reads where the `cpus` CPUs of a partition's record run; an error names the field.
+fn processors(record: &[u8], cpus: u32) -> Result<Processors, (&'static str, Problem)> {
+    use format::partition as at;
+    let in_field = |field| move |problem| (field, problem);
+    let weight = u8_at(record, at::WEIGHT).map_err(in_field("weight"))?;
+    let entitlement = u32_at(record, at::ENTITLEMENT).map_err(in_field("entitlement"))?;
+    match u8_at(record, at::PROCESSORS).map_err(in_field("processors"))? {
+        PROCESSORS_DEDICATED if weight != 0 => Err(("weight", Problem::ReservedNotZero)),
+        PROCESSORS_DEDICATED if entitlement != 0 => Err(("entitlement", Problem::ReservedNotZero)),
+        PROCESSORS_DEDICATED => Ok(Processors::Dedicated),
+        PROCESSORS_SHARED => Ok(Processors::Shared {
+            entitlement: check::entitlement(entitlement, cpus).map_err(in_field("entitlement"))?,
+            weight,
+        }),
+        found => Err((
+            "processors",
+            Problem::Unknown {
+                found: found.into(),
+            },
+        )),
     }
 }
 

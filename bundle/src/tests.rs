@@ -19,6 +19,7 @@ fn linux(name: &str) -> PartitionSpec {
         name: name.into(),
         memory_bytes: 1 << 30,
         cpus: 2,
+        processors: Processors::Dedicated,
         console: Console::Vty,
         kernel: vec![0x7F; 10_000],
         load: Load::Elf,
@@ -366,7 +367,7 @@ fn hostile_records_are_refused() {
         "partition 0 (linux): reserved has reserved bytes that are not zero"
     );
     assert_eq!(
-        first(partition::RESERVED_B + 7, &[1]),
+        first(partition::RESERVED_B + 1, &[1]),
         "partition 0 (linux): reserved has reserved bytes that are not zero"
     );
     assert_eq!(
@@ -474,6 +475,74 @@ fn hostile_headers_are_refused() {
             found: 100
         })
     );
+}
+
+#[test]
+fn shared_processors_are_read_as_they_were_packed() {
+    for (entitlement, weight) in [(10, 0), (200, 255), (57, 128)] {
+        let processors = Processors::Shared {
+            entitlement,
+            weight,
+        };
+        let mut partitions = two();
+        partitions[1].processors = processors;
+        let bytes = pack(&partitions).expect("sound");
+        let bundle = Bundle::parse(&bytes).expect("sound");
+        let read: Vec<Processors> = bundle.partitions().map(|p| p.processors).collect();
+        assert_eq!(read, [Processors::Dedicated, processors]);
+    }
+}
+
+#[test]
+fn entitlements_outside_what_the_cpus_can_have_are_refused() {
+    let problem = |processors| {
+        let mut partition = linux("linux");
+        partition.processors = processors;
+        match pack(&[partition]) {
+            Err(BundleError::Partition { field, problem, .. }) => (field, problem),
+            other => panic!("{:?}", other.map(|_| ())),
+        }
+    };
+    let shared = |entitlement| Processors::Shared {
+        entitlement,
+        weight: 1,
+    };
+    let small = Problem::TooSmall {
+        limit: 10,
+        found: 9,
+    };
+    assert_eq!(problem(shared(9)), ("entitlement", small));
+    let large = Problem::TooLarge {
+        limit: 200,
+        found: 201,
+    };
+    assert_eq!(problem(shared(201)), ("entitlement", large));
+    // The record says dedicated, and something else besides; or what nobody knows.
+    for (offset, field, expected) in [
+        (partition::WEIGHT, "weight", Problem::ReservedNotZero),
+        (
+            partition::ENTITLEMENT + 3,
+            "entitlement",
+            Problem::ReservedNotZero,
+        ),
+        (
+            partition::PROCESSORS,
+            "processors",
+            Problem::Unknown { found: 9 },
+        ),
+        (partition::RESERVED_B, "reserved", Problem::ReservedNotZero),
+    ] {
+        let mut bytes = pack(&[linux("linux")]).expect("sound");
+        bytes[header::BYTES + offset] = 9;
+        match Bundle::parse(&bytes).map(|_| ()) {
+            Err(BundleError::Partition {
+                field: found,
+                problem,
+                ..
+            }) => assert_eq!((found, problem), (field, expected)),
+            other => panic!("{field}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Device};
+use bundle::{Console, Device, Processors};
 use qemu_run::{Machine, Session};
 use regex::Regex;
 
@@ -128,6 +128,7 @@ impl Context {
             name: "payload".to_owned(),
             memory_bytes: 512 << 20,
             cpus: 2,
+            processors: Processors::Dedicated,
             console: Console::Vty,
             kernel: read(&self.guest_test)?,
             load: Load::Elf,

@@ -4,7 +4,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use bundle::build::{Load, PartitionSpec, pack, pack_unchecked, seal};
 use bundle::{
     Bundle, Console, Device, DevicePath, Kernel, MAX_COMMAND_LINE_BYTES, MAX_CPUS,
-    MAX_MEMORY_BYTES, MAX_MSIS, MEMORY_GRANULE_BYTES, Partition,
+    MAX_ENTITLEMENT_PER_CPU, MAX_MEMORY_BYTES, MAX_MSIS, MEMORY_GRANULE_BYTES,
+    MIN_ENTITLEMENT_PER_CPU, Partition, Processors,
 };
 
 /// What data begins with that describes partitions; anything else is a bundle's bytes.
@@ -108,6 +109,11 @@ fn spec(partition: &Partition<'_>) -> PartitionSpec {
         memory > 0 && memory <= MAX_MEMORY_BYTES && memory.is_multiple_of(MEMORY_GRANULE_BYTES)
     );
     assert!((1..=MAX_CPUS).contains(&partition.cpus));
+    if let Processors::Shared { entitlement, .. } = partition.processors {
+        let limits = [MIN_ENTITLEMENT_PER_CPU, MAX_ENTITLEMENT_PER_CPU];
+        let [least, most] = limits.map(|limit| limit * partition.cpus);
+        assert!((least..=most).contains(&entitlement));
+    }
     assert!(
         partition
             .name
@@ -146,6 +152,7 @@ fn spec(partition: &Partition<'_>) -> PartitionSpec {
         name: partition.name.to_owned(),
         memory_bytes: memory,
         cpus: partition.cpus,
+        processors: partition.processors,
         console: partition.console,
         kernel: partition.kernel.image().to_vec(),
         load,
@@ -208,6 +215,14 @@ fn partition(u: &mut Unstructured<'_>) -> Result<PartitionSpec> {
         name,
         memory_bytes,
         cpus: u16::arbitrary(u)?.into(),
+        processors: if choice & 64 == 0 {
+            Processors::Dedicated
+        } else {
+            Processors::Shared {
+                entitlement: u16::arbitrary(u)?.into(),
+                weight: u.arbitrary()?,
+            }
+        },
         console: if choice & 16 == 0 {
             Console::None
         } else {

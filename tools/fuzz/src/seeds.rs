@@ -7,7 +7,7 @@ pub use calls::{hcalls, rtas};
 use crate::machine_tree::{self, TREES};
 use crate::{bundles, config_space, kernel};
 use bundle::build::{Load, PartitionSpec, pack};
-use bundle::{Console, Device};
+use bundle::{Console, Device, Processors};
 
 /// Names and bytes.
 type Seeds = Vec<(String, Vec<u8>)>;
@@ -81,6 +81,7 @@ pub fn bundle() -> Seeds {
         name: "linux".into(),
         memory_bytes: 1 << 30,
         cpus: 2,
+        processors: Processors::Dedicated,
         console: Console::Vty,
         kernel: vec![0x7f; 200],
         load: Load::Elf,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Device};
+use bundle::{Console, Device, Processors};
 use qemu_run::Machine;
 use regex::Regex;
 
@@ -30,6 +30,7 @@ impl Bench<'_> {
             name: "linux".to_owned(),
             memory_bytes: 1 << 30,
             cpus,
+            processors: Processors::Dedicated,
             console: Console::Vty,
             kernel: read(folder.join("vmlinux"))?,
             load: Load::Elf,
@@ -45,6 +46,7 @@ impl Bench<'_> {
             name: "payload".to_owned(),
             memory_bytes: 64 << 20,
             cpus: 2,
+            processors: Processors::Dedicated,
             console: Console::Vty,
             kernel: read(self.workspace.test_guest())?,
             load: Load::Elf,

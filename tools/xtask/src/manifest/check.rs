@@ -93,6 +93,7 @@ pub(crate) fn together(
     let Some(machine) = machine else { return };
     machine_devices(report, machine);
     resources(report, machine, partitions);
+    super::processors::pool(report, machine, partitions);
     for partition in partitions {
         for device in &partition.devices {
             let path = device.value.path;
@@ -236,10 +237,18 @@ fn machine_devices(report: &mut Report<'_>, machine: &MachineFields) {
 /// Complains about the first partition that does not fit any more.
 fn resources(report: &mut Report<'_>, machine: &MachineFields, partitions: &[PartitionFields]) {
     let (mut memory, mut cpus) = (0_u64, 0_u32);
+    let shares = |partition: &PartitionFields| {
+        matches!(
+            partition.processors.value,
+            bundle::Processors::Shared { .. }
+        )
+    };
     let (mut memory_fits, mut cpus_fit) = (true, true);
     for partition in partitions {
         memory = memory.saturating_add(partition.memory_bytes.value);
-        cpus = cpus.saturating_add(partition.cpus.value);
+        if !shares(partition) {
+            cpus = cpus.saturating_add(partition.cpus.value);
+        }
         if memory >= machine.memory_bytes && memory_fits {
             memory_fits = false;
             let problem = format!(
@@ -259,10 +268,10 @@ fn resources(report: &mut Report<'_>, machine: &MachineFields, partitions: &[Par
         if cpus > machine.cpus && cpus_fit {
             cpus_fit = false;
             let problem = format!(
-                "the partitions up to this one have {cpus} CPUs, the machine has {}",
+                "the partitions up to this one have {cpus} CPUs to themselves, the machine has {}",
                 machine.cpus
             );
-            let remedy = "give the partitions fewer, or the machine more (`cpus` in `[machine]`)";
+            let remedy = "give the partitions fewer, or the machine more (`cpus` in `[machine]`), or share some (`processors = \"shared\"`)";
             report.value(
                 &partition.place(),
                 "cpus",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Device, DevicePath};
+use bundle::{Console, Device, DevicePath, Processors};
 use qemu_run::{Machine, disk};
 
 use crate::ui;
@@ -15,6 +15,7 @@ use crate::workspace::Workspace;
 
 mod check;
 mod kernel;
+mod processors;
 mod reader;
 mod report;
 mod section;
@@ -57,6 +58,7 @@ pub(crate) struct PartitionPart {
     pub(crate) name: String,
     pub(crate) memory_bytes: u64,
     pub(crate) cpus: u32,
+    pub(crate) processors: Processors,
     pub(crate) console: Console,
     pub(crate) kernel: PathBuf,
     pub(crate) load: Load,
@@ -123,6 +125,7 @@ impl Manifest {
                 name: part.name.clone(),
                 memory_bytes: part.memory_bytes,
                 cpus: part.cpus,
+                processors: part.processors,
                 console: part.console,
                 kernel: read(&part.kernel)?,
                 load: part.load,

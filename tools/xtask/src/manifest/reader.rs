@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use bundle::build::Load;
-use bundle::{Console, Device};
+use bundle::{Console, Device, Processors};
 use toml::de::DeTable;
 
 use super::report::Report;
 use super::section::{Field, Places, SIZE_REMEDY, Section};
-use super::{Images, MachineDevice, MachinePart, Manifest, PartitionPart, check, kernel};
+use super::{
+    Images, MachineDevice, MachinePart, Manifest, PartitionPart, check, kernel, processors,
+};
 
 /// A device's DMA window where the manifest gives none.
 const DEFAULT_DMA_WINDOW_BYTES: u64 = 1 << 30;
@@ -22,6 +24,7 @@ pub(crate) struct PartitionFields {
     pub(crate) name: Field<String>,
     pub(crate) memory_bytes: Field<u64>,
     pub(crate) cpus: Field<u32>,
+    pub(crate) processors: Field<Processors>,
     pub(crate) devices: Vec<Field<Device>>,
     pub(crate) console: Console,
     pub(crate) kernel: Field<PathBuf>,
@@ -227,6 +230,11 @@ fn read_partition(
     if !section.has("cpus") {
         section.missing(report, "cpus", "say how many CPUs it has, like cpus = 2");
     }
+    let cpus = cpus.map(|cpus| Field {
+        value: cpus.value as u32,
+        span: cpus.span,
+    });
+    let processors = processors::read(report, &mut section, cpus.as_ref());
     let kernel = section.file(report, places, "kernel");
     if !section.has("kernel") {
         section.missing(
@@ -279,10 +287,8 @@ fn read_partition(
     Some(PartitionFields {
         name: name?,
         memory_bytes: memory_bytes?,
-        cpus: cpus.map(|cpus| Field {
-            value: cpus.value as u32,
-            span: cpus.span,
-        })?,
+        cpus: cpus?,
+        processors: processors?,
         devices,
         console,
         kernel: kernel?,
@@ -333,6 +339,7 @@ impl PartitionFields {
             name: self.name.value,
             memory_bytes: self.memory_bytes.value,
             cpus: self.cpus.value,
+            processors: self.processors.value,
             console: self.console,
             kernel: self.kernel.value,
             load,

@@ -49,7 +49,9 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table
             .iter()
             .find(|(other, _)| other.get_ref() == key)
@@ -155,6 +157,29 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    pub(super) fn boolean(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &'static str,
+    ) -> Option<Field<bool>> {
+        let value = self.get(key)?;
+        if let DeValue::Boolean(truth) = value.get_ref() {
+            return Some(Field {
+                value: *truth,
+                span: value.span(),
+            });
+        }
+        let remedy = format!("write {key} = true or {key} = false");
+        self.complain(
+            report,
+            key,
+            value.span(),
+            "it is neither true nor false",
+            remedy,
+        );
+        None
     }
 
     /// A number of bytes, written with a unit.

@@ -175,7 +175,7 @@ fn every_bad_value_is_named_with_file_line_key_value_and_remedy() {
         (
             "cpus = 2\nkernel",
             "cpus = 3\nkernel",
-            "examples/m.toml:19: partition linux: `cpus = 3`: the partitions up to this one have 3 CPUs, the machine has 2. Remedy: give the partitions fewer, or the machine more (`cpus` in `[machine]`)",
+            "examples/m.toml:19: partition linux: `cpus = 3`: the partitions up to this one have 3 CPUs to themselves, the machine has 2. Remedy: give the partitions fewer, or the machine more (`cpus` in `[machine]`), or share some (`processors = \"shared\"`)",
         ),
         (
             "cpus = 2\nkernel",
@@ -191,7 +191,7 @@ fn every_bad_value_is_named_with_file_line_key_value_and_remedy() {
         (
             "memory = \"1G\"",
             "memory = \"1G\"\ncolour = \"red\"",
-            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `device`",
+            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `processors`, `entitlement`, `capped`, `weight`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `device`",
         ),
         (
             "name = \"linux\"",
@@ -506,4 +506,99 @@ fn sizes_have_units() {
     ] {
         assert_eq!(parse_size(bad), None, "{bad}");
     }
+}
+
+/// What the partition's keys in place of `cpus = 2` make of its processors.
+fn processors(keys: &str) -> Processors {
+    let checkout = checkout();
+    let text = GOOD.replacen("1G\"\ncpus = 2", &format!("1G\"\n{keys}"), 1);
+    parse(&checkout, &text).expect("sound").partitions[0].processors
+}
+
+#[test]
+fn processors_are_dedicated_or_shared_by_entitlement_and_weight() {
+    assert_eq!(processors("cpus = 2"), Processors::Dedicated);
+    assert_eq!(
+        processors("cpus = 2\nprocessors = \"dedicated\""),
+        Processors::Dedicated
+    );
+    let shared = |keys: &str| processors(&format!("cpus = 4\nprocessors = \"shared\"\n{keys}"));
+    for (keys, entitlement, weight) in [
+        ("entitlement = 20", 20, 128),
+        ("entitlement = 200\nweight = 7", 200, 7),
+        ("entitlement = 50\ncapped = true", 50, 0),
+        ("entitlement = 50\ncapped = false\nweight = 255", 50, 255),
+    ] {
+        assert_eq!(
+            shared(keys),
+            Processors::Shared {
+                entitlement,
+                weight
+            }
+        );
+    }
+}
+
+#[test]
+fn shares_that_cannot_be_are_told() {
+    let complaint = |keys: &str| complaints("1G\"\ncpus = 2", &format!("1G\"\ncpus = 2\n{keys}"));
+    for (keys, words) in [
+        (
+            "processors = \"some\"",
+            "partition linux: `processors = \"some\"`: there is no such kind. Remedy: write \"dedicated\" or \"shared\"",
+        ),
+        (
+            "processors = \"shared\"",
+            "partition linux: `entitlement`: the key is missing. Remedy: say what it is entitled to in hundredths of a CPU, like entitlement = 50",
+        ),
+        (
+            "weight = 5",
+            "partition linux: `weight = 5`: it is for shared processors, and these are dedicated. Remedy: remove the key, or add processors = \"shared\"",
+        ),
+        (
+            "processors = \"shared\"\nentitlement = 9",
+            "partition linux: `entitlement = 9`: 2 CPUs can be entitled to 10 to 200 hundredths of a CPU. Remedy: change it, or `cpus`",
+        ),
+        (
+            "processors = \"shared\"\nentitlement = 50\ncapped = true\nweight = 9",
+            "partition linux: `weight = 9`: a capped partition gets nothing by weight. Remedy: remove it, or write capped = false",
+        ),
+        (
+            "processors = \"shared\"\nentitlement = 50\ncapped = 1",
+            "partition linux: `capped = 1`: it is neither true nor false. Remedy: write capped = true or capped = false",
+        ),
+        (
+            "processors = \"shared\"\nentitlement = 50\nweight = 0",
+            "partition linux: `weight = 0`: it must be 1 to 255. Remedy: write a number in that range",
+        ),
+    ] {
+        let told = complaint(keys);
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn entitlements_fit_the_cpus_that_are_left() {
+    let second = |name: &str, keys: &str| {
+        format!(
+            "\n[[partition]]\nname = \"{name}\"\nmemory = \"256M\"\nkernel = \"kernel\"\n{keys}\n"
+        )
+    };
+    let checkout = checkout();
+    let with = |partitions: &[String]| {
+        let text = GOOD.replacen("1G\"\ncpus = 2", "1G\"\ncpus = 1", 1) + &partitions.concat();
+        parse(&checkout, &text)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let shared = |name, entitlement| {
+        second(
+            name,
+            &format!("cpus = 2\nprocessors = \"shared\"\nentitlement = {entitlement}"),
+        )
+    };
+    assert_eq!(with(&[shared("a", 60), shared("b", 40)]), Ok(()));
+    let told = with(&[shared("a", 60), shared("b", 41)]).expect_err("too much");
+    let words = "partition b: `entitlement = 41`: the partitions up to this one are entitled to 101 hundredths of a CPU, and 1 of the machine's 2 CPUs are left to share, 100 hundredths. Remedy: entitle them to less, or give the machine more (`cpus` in `[machine]`)";
+    assert!(told.contains(words), "{told}");
 }
