@@ -20,10 +20,15 @@ pub const STATUS_SHARED: u64 = 0x02;
 pub const DTL_ENABLE: u64 = 0xb8;
 /// Bit 7 of [`DTL_ENABLE`]: log waits that the partition asked for (H_CEDE, H_CONFER).
 pub const DTL_VOLUNTARY: u64 = 0x01;
+/// Bit 6 of [`DTL_ENABLE`]: log that others had the processor's thread.
+pub const DTL_PREEMPT: u64 = 0x02;
 /// Offset of the dispatch (yield) count, 4 bytes: odd while the processor does not run.
 pub const YIELD_COUNT: u64 = 0x100;
 /// Offset of the dispersion count, 4 bytes.
 pub const DISPERSION_COUNT: u64 = 0x104;
+/// Offset of three accumulated waits, 8 bytes each, time base ticks: for a thread, for its partition's
+/// entitlement, to become ready (the wait intervals 3, 2 and 1).
+pub const WAITS: u64 = 0x158;
 /// Offset of the index of the next dispatch trace log entry, 8 bytes.
 pub const DTL_INDEX: u64 = 0x218;
 

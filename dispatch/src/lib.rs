@@ -2,7 +2,7 @@
 //!
 //! A [`Pool`] has threads and partitions. A partition is *entitled* to so many hundredths of a processor
 //! ([`Share`]). It earns credit at that rate, and pays for the time that its virtual processors have
-//! threads; all of them draw on one account ([`account`]). Who has credit runs first, the one that is
+//! threads; all of them draw on one account. Who has credit runs first, the one that is
 //! owed most time in front; what is left goes to partitions that are not capped, by weight. Credit is
 //! kept for [`Timing::kept_windows`] windows, so that nobody saves up for a burst.
 //!

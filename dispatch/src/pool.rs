@@ -47,6 +47,8 @@ pub struct Dispatch {
     pub until: u64,
     /// What it waited for since it last ran.
     pub waited: Waited,
+    /// Whether it runs on time that another one of its partition gave it.
+    pub conferred: bool,
 }
 
 /// What a thread is to do.
@@ -223,7 +225,7 @@ impl Pool {
                 member.account.accrue(&self.timing, now);
             }
         }
-        let entitled = self.most_owed();
+        let entitled = self.most_owed(thread);
         let chosen = entitled.or_else(|| self.least_extra());
         let Some(id) = chosen.and_then(|partition| self.first_in_turn(partition)) else {
             if let Some(work) = self.threads.get_mut(thread) {
@@ -295,7 +297,11 @@ impl Pool {
             let id = VcpuId { vcpu: to, ..from };
             if to != from.vcpu && self.vcpu(id).is_some_and(|v| v.phase == Phase::Ready) {
                 let left = until.saturating_sub(now).max(self.timing.least_charge);
-                return Choice::Run(self.dispatch(thread, id, now, left, entitled));
+                let dispatch = self.dispatch(thread, id, now, left, entitled);
+                return Choice::Run(Dispatch {
+                    conferred: true,
+                    ..dispatch
+                });
             }
         }
         self.choose(thread, now)
@@ -365,16 +371,27 @@ impl Pool {
         }
     }
 
-    /// Of the partitions that are ready and have credit, the one that is owed most time.
-    fn most_owed(&self) -> Option<usize> {
-        let members = self.members.iter().enumerate();
-        let able = members.filter(|(_, member)| {
-            member.account.ready > 0 && member.account.is_entitled(&self.timing)
-        });
+    /// Of the partitions that are ready and have credit, the one that is owed most time; or nearly as much, if it
+    /// ran on `thread` last, where less is to be fetched anew.
+    fn most_owed(&self, thread: usize) -> Option<usize> {
+        let able = || {
+            let members = self.members.iter().enumerate();
+            members.filter(|(_, member)| {
+                member.account.ready > 0 && member.account.is_entitled(&self.timing)
+            })
+        };
         // Of equals the last would win: turned round, so that it is the first.
-        able.rev()
-            .max_by_key(|(_, member)| member.account.owed())
-            .map(|(partition, _)| partition)
+        let (partition, most) = able()
+            .rev()
+            .max_by_key(|(_, member)| member.account.owed())?;
+        let margin = i64::try_from(self.timing.most_slice).unwrap_or(i64::MAX);
+        let nearly = most.account.owed().saturating_sub(margin);
+        let at_home = able().rev().filter(|(partition, member)| {
+            let first = self.first_in_turn(*partition).and_then(|id| self.vcpu(id));
+            member.account.owed() >= nearly && first.is_some_and(|v| v.thread == Some(thread))
+        });
+        let at_home = at_home.max_by_key(|(_, member)| member.account.owed());
+        Some(at_home.map_or(partition, |(partition, _)| partition))
     }
 
     /// Of the partitions that are ready and not capped, the one that had least extra time for its weight.
@@ -439,7 +456,12 @@ impl Pool {
                 called: false,
             };
         }
-        Dispatch { id, until, waited }
+        Dispatch {
+            id,
+            until,
+            waited,
+            conferred: false,
+        }
     }
 
     /// When an idle thread may find something to do though nobody calls it.

@@ -98,7 +98,8 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Windows of 10 ms, slices of 0.5 to 2 ms, at a time base of `hz` ticks a second.
+    /// Windows of 10 ms, of which an unused entitlement is kept for four, slices of 0.5 to 2 ms, at a time base of
+    /// `hz` ticks a second.
     #[must_use]
     pub const fn standard(hz: u64) -> Self {
         Self {
@@ -106,7 +107,7 @@ impl Timing {
             least_slice: hz / 2000,
             most_slice: hz / 500,
             least_charge: hz / 20_000,
-            kept_windows: 2,
+            kept_windows: 4,
         }
     }
 }

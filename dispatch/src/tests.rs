@@ -22,7 +22,7 @@ fn due(entitlement: u32, ticks: u64) -> u64 {
 
 /// What an account may be off by: what it keeps at most, and a slice of each thread.
 fn slack(entitlement: u32, threads: usize) -> u64 {
-    due(entitlement, 3 * TIMING.window) + threads as u64 * TIMING.most_slice
+    due(entitlement, (TIMING.kept_windows + 1) * TIMING.window) + threads as u64 * TIMING.most_slice
 }
 
 #[derive(Clone, Debug)]
@@ -265,6 +265,7 @@ fn conferring_gives_the_rest_of_the_time_to_one_that_is_ready() {
     };
     assert_eq!((dispatch.id, dispatch.until), (id(0, 1), TIMING.most_slice));
     assert_eq!(dispatch.waited.until_dispatched, 500);
+    assert!(dispatch.conferred);
     // The other one is ready still; one that does not exist, or itself, gets nothing.
     for to in [7, 0] {
         let mut pool = pair();
@@ -286,7 +287,7 @@ fn waking_calls_an_idle_thread_then_the_weakest_claim_then_nobody() {
     assert_eq!(pool.wake(id(0, 2), 0), None);
     // The first partition lives on what is left over by now; the second has been saving.
     let mut now = 0;
-    for _ in 0..40 {
+    for _ in 0..80 {
         for thread in [0, 1] {
             pool.stop(thread, now, Stop::Ready);
             assert_eq!(

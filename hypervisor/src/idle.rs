@@ -13,10 +13,10 @@ use ppc64::{guest, power, spr};
 /// Ticks of the time base in a millisecond at the 512 MHz of every POWER machine.
 const MILLISECOND: i32 = 512_000;
 /// How often a running guest is interrupted for the console while output waits, and otherwise.
-const TICK_BUSY: i32 = MILLISECOND;
-const TICK: i32 = 10 * MILLISECOND;
+pub(crate) const TICK_BUSY: i32 = MILLISECOND;
+pub(crate) const TICK: i32 = 10 * MILLISECOND;
 /// Console bytes moved at one go.
-const CONSOLE_BYTES: usize = 256;
+pub(crate) const CONSOLE_BYTES: usize = 256;
 
 /// Makes this thread's tick come.
 pub(crate) fn arm_tick() {
@@ -83,7 +83,8 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
         &Wait {
             preempt,
             dispatch,
-            ticks,
+            ticks: [ticks, 0, 0],
+            processor: vcpu.pir as u16,
             srr0,
             srr1,
         },
@@ -158,7 +159,7 @@ pub(crate) enum Guest {
 pub(crate) struct Kicker;
 
 /// The priority of a kick: more favoured than anything a guest masks short of everything.
-const KICK_PRIORITY: u8 = 1;
+pub(crate) const KICK_PRIORITY: u8 = 1;
 
 impl Threads for Kicker {
     fn kick(&self, pir: u32) {

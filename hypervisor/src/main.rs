@@ -3,7 +3,8 @@
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
 //! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`function`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions. [`map`]: all of it as lines.
-//! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor.
+//! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
+//!   processors share, such a one, and its interrupts.
 //! - [`stop`]: the ends.
 #![no_std]
 #![no_main]
@@ -27,8 +28,11 @@ mod idle;
 mod map;
 mod memory;
 mod partition;
+mod pool;
 mod presenter;
 mod probe;
+mod shared;
+mod soft;
 mod sources;
 mod stop;
 mod thread;

@@ -2,7 +2,9 @@
 
 use crate::function::Access;
 use crate::stop::{self, Reason};
-use crate::{clock, console, devices, guest_image, idle, memory, presenter, sources, thread};
+use crate::{
+    clock, console, devices, guest_image, idle, memory, pool, presenter, soft, sources, thread,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
@@ -12,7 +14,7 @@ use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
 use lpar::machine::{Machine, Terminal};
 use lpar::mmio::Mmio;
-use lpar::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState, attention};
+use lpar::{GuestRam, Lpar, LparConfig, PoolShare, Processors, Vcpu, VcpuState, attention};
 use papr_abi::{RealAddr, Server};
 use powernv::{CpuModel, MachineInfo};
 use ppc64::percpu::MAX_THREADS;
@@ -36,6 +38,20 @@ pub(crate) struct Partition {
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
     ending: AtomicBool,
+    /// How it ends once all its processors have stopped, when these share threads: an [`End`], 0 for none.
+    ends_as: AtomicU32,
+    /// Which of its lives this is, from 1: it begins anew with every restart.
+    life: AtomicU32,
+}
+
+/// How a partition's life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum End {
+    /// It begins anew.
+    Restart = 1,
+    /// It is off for good.
+    PowerOff = 2,
 }
 
 static PARTITIONS: Once<Vec<Partition>> = Once::new();
@@ -123,6 +139,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     let have = pirs.clone().count();
     let wanted: u64 = bundle
         .partitions()
+        .filter(|partition| partition.processors == bundle::Processors::Dedicated)
         .map(|partition| u64::from(partition.cpus))
         .sum();
     if wanted > have as u64 {
@@ -131,6 +148,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         )
     }
     let mut console_owner: Option<String> = None;
+    let mut handles = pool::FIRST_HANDLE..;
     let mut partitions = Vec::new();
     for (index, image) in bundle.partitions().enumerate() {
         let terminal = terminal(&image, &mut console_owner);
@@ -139,6 +157,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             image,
             &info.cpu,
             &mut pirs,
+            &mut handles,
             terminal,
         ));
     }
@@ -162,6 +181,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         free >> 20,
         heap / 1024
     );
+    make_pool(info, partitions, &pirs.collect::<Vec<u32>>());
     for partition in partitions {
         for vcpu in &partition.lpar.vcpus {
             if let Some(index) = boot::thread_index(vcpu.pir) {
@@ -169,6 +189,25 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             }
         }
         partition.launch();
+    }
+}
+
+/// Makes the pool of those of `partitions` whose processors are shared, on the threads in `left`.
+fn make_pool(info: &MachineInfo<'_>, partitions: &'static [Partition], left: &[u32]) {
+    let shared =
+        |partition: &&'static Partition| partition.lpar.processors != Processors::Dedicated;
+    let shared: Vec<&'static Partition> = partitions.iter().filter(shared).collect();
+    if shared.is_empty() {
+        return;
+    }
+    // The threads of a core are of one partition at a time: one of them, if all are left.
+    let threads = info.cores.iter().filter_map(|core| {
+        let all_left = core.threads.iter().all(|thread| left.contains(&thread.pir));
+        core.threads.first().filter(|_| all_left)
+    });
+    let threads: Vec<u32> = threads.map(|thread| thread.pir).collect();
+    if let Err(error) = pool::start(&threads, shared, info.cpu.timebase_hz.into()) {
+        refuse!("bundle: {error}: lower `entitlement` or `cpus`, or add some")
     }
 }
 
@@ -229,6 +268,7 @@ fn make(
     image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
     pirs: &mut impl Iterator<Item = u32>,
+    handles: &mut impl Iterator<Item = u32>,
     terminal: &'static dyn Terminal,
 ) -> Partition {
     let name = image.name;
@@ -271,10 +311,31 @@ fn make(
             refuse!("partition {name}: devices: their registers cannot be given: {error:?}")
         }
     };
-    let vcpus = (0..image.cpus)
-        .zip(pirs)
-        .map(|(server, pir)| Vcpu::new(Server(server), pir))
-        .collect();
+    let vcpus = |known_by: &mut dyn Iterator<Item = u32>| {
+        let numbered = (0..image.cpus).zip(known_by);
+        numbered
+            .map(|(server, pir)| Vcpu::new(Server(server), pir))
+            .collect()
+    };
+    let (processors, vcpus, machine) = match image.processors {
+        bundle::Processors::Dedicated => (Processors::Dedicated, vcpus(pirs), machine()),
+        bundle::Processors::Shared {
+            entitlement,
+            weight,
+        } => {
+            let share = PoolShare {
+                entitlement,
+                weight,
+            };
+            let machine = Machine {
+                presenter: &soft::SoftPresenter,
+                sources: &soft::SoftSources,
+                threads: &soft::SoftKicker,
+                ..machine()
+            };
+            (Processors::Shared(share), vcpus(handles), machine)
+        }
+    };
     let dma = match DmaWindows::new(owned.windows, &ram) {
         Ok(dma) => dma,
         Err(error) => {
@@ -288,8 +349,9 @@ fn make(
         hpt,
         mmio,
         vcpus,
+        processors,
         terminal,
-        machine: machine(),
+        machine,
         dma,
         pci: owned.functions,
         nvram_bytes: NVRAM_BYTES,
@@ -310,6 +372,8 @@ fn make(
         real_mode,
         sdr1,
         ending: AtomicBool::new(false),
+        ends_as: AtomicU32::new(0),
+        life: AtomicU32::new(1),
     }
 }
 
@@ -330,12 +394,17 @@ impl Partition {
     /// Returns the registers that make a thread this partition's.
     pub(crate) fn registers(&self) -> guest::Partition {
         let mode = self.lpar.modes.get();
+        let external = match self.lpar.processors {
+            Processors::Dedicated => lpcr::LPES,
+            // The hypervisor takes them, but for a time: see `pool`.
+            Processors::Shared(_) => lpcr::LPES & !lpcr::LPES0,
+        };
         let mut lpcr = self.real_mode.selector << lpcr::RMLS_SHIFT
             | (mode.ail as u64) << lpcr::AIL_SHIFT
             | 4 << lpcr::DPFD_SHIFT
             | lpcr::ONL
             | lpcr::WAKE
-            | lpcr::LPES
+            | external
             | lpcr::HDICE;
         if mode.little_endian {
             lpcr |= lpcr::ILE;
@@ -408,27 +477,72 @@ impl Partition {
     /// Starts the partition anew; its processor `by` asked for it.
     pub(crate) fn restart(&'static self, by: Server) {
         if self.halt(by) {
-            log::info!("partition {}: restarts", self.lpar.name);
-            self.clean();
-            self.ending.store(false, SeqCst);
-            self.launch();
+            self.start_anew();
         }
+    }
+
+    fn start_anew(&'static self) {
+        log::info!("partition {}: restarts", self.lpar.name);
+        self.clean();
+        self.ending.store(false, SeqCst);
+        self.launch();
     }
 
     /// Ends the partition for good; its processor `by` asked for it. The last one to end stops the
     /// machine.
     pub(crate) fn power_off(&self, by: Server) {
         if self.halt(by) {
-            self.clean();
-            log::info!("partition {}: is off", self.lpar.name);
-            if LIVING.fetch_sub(1, SeqCst) == 1 {
-                let (used, room) = (0..MAX_THREADS)
-                    .map(boot::stack_use)
-                    .max()
-                    .unwrap_or_default();
-                log::info!("stacks: {used} bytes of {room} used at most");
-                stop::machine(Reason::PowerOff);
-            }
+            self.go_off();
+        }
+    }
+
+    fn go_off(&self) {
+        self.clean();
+        log::info!("partition {}: is off", self.lpar.name);
+        if LIVING.fetch_sub(1, SeqCst) == 1 {
+            let (used, room) = (0..MAX_THREADS)
+                .map(boot::stack_use)
+                .max()
+                .unwrap_or_default();
+            log::info!("stacks: {used} bytes of {room} used at most");
+            stop::machine(Reason::PowerOff);
+        }
+    }
+
+    /// Which of its lives this is.
+    pub(crate) fn life(&self) -> u32 {
+        self.life.load(SeqCst)
+    }
+
+    /// Whether its processors are to stop, and not to run again.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(SeqCst)
+    }
+
+    /// Has all processors stop, which share threads, so that the partition then ends as `end`; its processor
+    /// `by`, which calls this, has stopped. Nobody waits: whichever stops last does the rest.
+    pub(crate) fn begin_end(&self, end: End, by: Server) {
+        if self.ending.swap(true, SeqCst) {
+            return;
+        }
+        self.ends_as.store(end as u32, SeqCst);
+        for vcpu in self.lpar.vcpus.iter().filter(|vcpu| vcpu.server != by) {
+            vcpu.request(attention::LEAVE);
+            self.lpar.machine.threads.kick(vcpu.pir);
+        }
+    }
+
+    /// Ends the partition as [`Partition::begin_end`] was told, if it was and all processors have stopped.
+    pub(crate) fn finish_end(&'static self) {
+        let mut vcpus = self.lpar.vcpus.iter();
+        if !self.is_ending() || vcpus.any(|vcpu| vcpu.state() != VcpuState::Stopped) {
+            return;
+        }
+        // Of two that stop at once one does it.
+        match self.ends_as.swap(0, SeqCst) {
+            0 => {}
+            end if end == End::Restart as u32 => self.start_anew(),
+            _ => self.go_off(),
         }
     }
 
@@ -437,5 +551,6 @@ impl Partition {
         devices::quiesce(&self.lpar, &self.accesses);
         self.lpar.reset();
         self.lpar.hpt.clear();
+        self.life.fetch_add(1, SeqCst);
     }
 }

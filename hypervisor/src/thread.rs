@@ -1,8 +1,10 @@
-//! A physical thread and the virtual processor that is dedicated to it: the loop that enters the
-//! guest, and what the thread does when it comes out.
+//! A virtual processor with what the machine layer keeps for it; and the loop of a thread that is
+//! dedicated to one: it enters the guest, and does what is to be done when it comes out. [`crate::pool`] is
+//! the loop of a thread that several share.
 #![expect(unsafe_code, reason = "enters guests")]
 
 use crate::partition::Partition;
+use crate::shared::Shared;
 use crate::{idle, presenter, stop};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lpar::machine::Presenter;
@@ -27,21 +29,30 @@ pub(crate) enum Leave {
     MachineStops = 4,
     /// The guest goes on, with an interrupt that was asked for.
     Again = 5,
+    /// The virtual processor waits (H_CEDE, H_CONFER to itself).
+    Waits = 6,
+    /// Its time slice is over.
+    Slice = 7,
+    /// It gives its time to others of its partition.
+    Yields = 8,
 }
 
 impl Leave {
-    fn from_code(code: u64) -> Self {
+    pub(crate) fn from_code(code: u64) -> Self {
         match code {
             1 => Self::Stop,
             2 => Self::Restart,
             3 => Self::PowerOff,
             5 => Self::Again,
+            6 => Self::Waits,
+            7 => Self::Slice,
+            8 => Self::Yields,
             _ => Self::MachineStops,
         }
     }
 }
 
-/// A thread with its work.
+/// A virtual processor: what a thread works for.
 pub(crate) struct Thread {
     /// The partition.
     pub(crate) partition: &'static Partition,
@@ -49,7 +60,10 @@ pub(crate) struct Thread {
     pub(crate) vcpu: &'static Vcpu,
     /// Set by another thread's kick, which used this thread's MFRR.
     pub(crate) kicked: AtomicBool,
-    context: Mutex<GuestContext>,
+    /// What it has besides when it shares threads.
+    pub(crate) shared: Option<Shared>,
+    /// Its registers. Only the thread that runs it holds this.
+    pub(crate) context: Mutex<GuestContext>,
 }
 
 static THREADS: [Once<Thread>; MAX_THREADS] = [const { Once::new() }; MAX_THREADS];
@@ -58,7 +72,8 @@ static THREADS: [Once<Thread>; MAX_THREADS] = [const { Once::new() }; MAX_THREAD
 #[inline]
 pub(crate) fn current(cpu: &PerCpu) -> Option<&'static Thread> {
     let address = cpu.owner_data.get();
-    // SAFETY: `run` stored the address of an element of THREADS, which lives for ever.
+    // SAFETY: `run` stored the address of an element of THREADS, or the pool's loop that of one of its own:
+    // they live for ever.
     unsafe { (address as *const Thread).as_ref() }
 }
 
@@ -77,27 +92,55 @@ pub(crate) fn assign(index: usize, partition: &'static Partition, vcpu: &'static
             partition,
             vcpu,
             kicked: AtomicBool::new(false),
+            shared: None,
             context: Mutex::new(GuestContext::new(0, 0)),
         });
     }
 }
 
-/// Runs the calling thread's work for ever; parks a thread that has none.
+/// Runs the calling thread's work for ever: its own virtual processor, or the pool's.
 pub(crate) fn run(cpu: &PerCpu) -> ! {
     let Some(thread) = THREADS.get(cpu.index as usize).and_then(Once::get) else {
-        power::park()
+        crate::pool::run(cpu)
     };
     cpu.owner_data.set(core::ptr::from_ref(thread) as u64);
     cpu.set_handlers(crate::traps::hcall, crate::traps::exception);
     loop {
         wait_for_start(thread);
         match enter(cpu, thread) {
-            Leave::Stop | Leave::Again => {}
+            // A dedicated one has nobody to make room for.
+            Leave::Stop | Leave::Again | Leave::Waits | Leave::Slice | Leave::Yields => {}
             Leave::Restart => thread.partition.restart(thread.vcpu.server),
             Leave::PowerOff => thread.partition.power_off(thread.vcpu.server),
             Leave::MachineStops => power::park(),
         }
     }
+}
+
+/// Has a virtual processor that is out of its guest take a system reset when it goes on.
+pub(crate) fn reset(partition: &Partition, context: &mut GuestContext) {
+    let mode = partition.lpar.modes.get();
+    let taken = interrupt::take(mode, 0x100, 0, context.regs.pc, context.regs.msr);
+    context.sprs.srr0 = taken.srr0;
+    context.sprs.srr1 = taken.srr1;
+    context.regs.pc = taken.pc;
+    context.regs.msr = taken.msr;
+}
+
+/// The registers that `vcpu` starts with.
+pub(crate) fn first_context(partition: &Partition, vcpu: &Vcpu) -> GuestContext {
+    let (entry, argument) = vcpu.start_point();
+    let mut context = GuestContext::new(entry, msr::SF | msr::ME);
+    if let Some(r3) = context.regs.gpr.get_mut(3) {
+        *r3 = argument;
+    }
+    lpar::xics::reset_server(&partition.lpar.machine, vcpu);
+    log::info!(
+        "partition {}: vcpu {} starts at {entry:#x}",
+        partition.lpar.name,
+        vcpu.server.0
+    );
+    context
 }
 
 /// Waits until another thread starts this thread's virtual processor.
@@ -119,22 +162,12 @@ fn wait_for_start(thread: &Thread) {
 fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
     let vcpu = thread.vcpu;
     let partition = thread.partition;
-    let (entry, argument) = vcpu.start_point();
     let mut context = thread.context.lock();
-    *context = GuestContext::new(entry, msr::SF | msr::ME);
-    if let Some(r3) = context.regs.gpr.get_mut(3) {
-        *r3 = argument;
-    }
-    lpar::xics::reset_server(&partition.lpar.machine, vcpu);
+    *context = first_context(partition, vcpu);
     vpa::dispatched(&partition.lpar, vcpu);
     // SAFETY: the partition's table and memory are its own for good.
     unsafe { guest::select(&partition.registers()) };
     idle::arm_tick();
-    log::info!(
-        "partition {}: vcpu {} starts at {entry:#x}",
-        partition.lpar.name,
-        vcpu.server.0
-    );
     let why = loop {
         // SAFETY: 1. selected above. 2. the calling thread's own; `run` set the handlers.
         let why = Leave::from_code(unsafe { guest::enter(cpu, &mut context) });
@@ -143,12 +176,7 @@ fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
         }
         let asked = vcpu.attention.fetch_and(!attention::SYSTEM_RESET, SeqCst);
         if asked & attention::SYSTEM_RESET != 0 {
-            let mode = partition.lpar.modes.get();
-            let taken = interrupt::take(mode, 0x100, 0, context.regs.pc, context.regs.msr);
-            context.sprs.srr0 = taken.srr0;
-            context.sprs.srr1 = taken.srr1;
-            context.regs.pc = taken.pc;
-            context.regs.msr = taken.msr;
+            reset(partition, &mut context);
         }
     };
     vpa::preempted(&partition.lpar, vcpu);

@@ -1,8 +1,8 @@
 //! The handlers of hcalls and of every other interrupt, called by the vectors.
 
 use crate::idle::{self, Until};
-use crate::stop;
 use crate::thread::{self, Leave, Thread};
+use crate::{pool, stop};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use lpar::hcall::After;
 use lpar::vpa::Preempt;
@@ -40,7 +40,9 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
         After::SetSprg0(value) => guest::set_sprg0(value),
         After::Cede => {
             enable_interrupts();
-            idle::wait(thread, Preempt::Cede, Until::InterruptOrProd);
+            if let Some(leave) = wait(thread, Preempt::Cede, Until::InterruptOrProd) {
+                return leave as u64;
+            }
         }
         After::AwaitProd => {
             let enabled = guest::hcall_return().1 & msr::EE != 0;
@@ -49,10 +51,18 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
             } else {
                 Until::Prod
             };
-            idle::wait(thread, Preempt::Confer, until);
+            if let Some(leave) = wait(thread, Preempt::Confer, until) {
+                return leave as u64;
+            }
         }
-        // There is nobody to give a dedicated thread to: a short pause is all.
-        After::Yield => power::relax(),
+        After::Yield => match &thread.shared {
+            // There is nobody to give a dedicated thread to: a short pause is all.
+            None => power::relax(),
+            Some(shared) => {
+                shared.set_preempt(Preempt::Confer);
+                return Leave::Yields as u64;
+            }
+        },
         After::ReloadMode => reload_mode(thread),
         After::SystemReset => thread.vcpu.request(attention::SYSTEM_RESET),
         After::StopSelf => return Leave::Stop as u64,
@@ -64,6 +74,17 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
         return Leave::Again as u64;
     }
     attend(thread)
+}
+
+/// Has the virtual processor wait: in place, or by leaving with what is returned.
+fn wait(thread: &Thread, preempt: Preempt, until: Until) -> Option<Leave> {
+    match &thread.shared {
+        None => {
+            idle::wait(thread, preempt, until);
+            None
+        }
+        Some(shared) => shared.wait_in_hcall(thread, preempt, until),
+    }
 }
 
 fn enable_interrupts() {
@@ -112,9 +133,15 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
     let Some(thread) = thread::current(cpu) else {
         stop::crash(cpu, "interrupt of nobody", vector, regs);
     };
+    let mut left = None;
     match vector {
-        // The tick.
-        0x980 => idle::tick(),
+        // The tick, or the end of a slice.
+        0x980 => match &thread.shared {
+            None => idle::tick(),
+            Some(_) => left = pool::tick(thread),
+        },
+        // An interrupt while a shared partition runs: whoever's it is.
+        0x500 if thread.shared.is_some() => left = pool::external(thread),
         // A system reset or a machine check that hit the guest is the guest's; it has handlers.
         0x100 => interrupt_guest(thread, 0x100, regs.msr & interrupt::CAUSE, regs),
         0x200 => {
@@ -143,7 +170,7 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
         _ => stop::crash(cpu, "interrupt that a guest cannot cause", vector, regs),
     }
     if thread.vcpu.attention.load(Relaxed) == 0 && !stop::stopping() {
-        return 0;
+        return left.map_or(0, |leave: Leave| leave as u64);
     }
     let asked = thread
         .vcpu
@@ -152,5 +179,8 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
     if asked & attention::SYSTEM_RESET != 0 {
         interrupt_guest(thread, 0x100, 0, regs);
     }
-    attend(thread)
+    match attend(thread) {
+        0 => left.map_or(0, |leave| leave as u64),
+        leave => leave,
+    }
 }

@@ -44,7 +44,7 @@ pub mod xics;
 #[cfg(test)]
 mod testing;
 
-pub use partition::{Lpar, LparConfig};
+pub use partition::{Lpar, LparConfig, PoolShare, Processors};
 pub use ram::{GuestRam, OutsideRam};
 pub use refusal::{HResult, Refusal};
 pub use vcpu::{Vcpu, VcpuState, attention};

@@ -4,6 +4,7 @@ use crate::dma::{DmaWindows, Scratch};
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
+use crate::icp::SoftXics;
 use crate::machine::{Machine, Terminal};
 use crate::mmio::Mmio;
 use crate::nvram::Nvram;
@@ -16,6 +17,24 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use papr_abi::Server;
+
+/// Where a partition's virtual processors run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processors {
+    /// Each has a thread of the machine to itself.
+    Dedicated,
+    /// They share a pool of threads with those of other partitions.
+    Shared(PoolShare),
+}
+
+/// What a partition has of the pool of threads that it shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShare {
+    /// What it is entitled to, hundredths of a processor.
+    pub entitlement: u32,
+    /// Its weight among those who want what is left over; 0 when it is capped.
+    pub weight: u8,
+}
 
 /// What a partition is made from.
 pub struct LparConfig {
@@ -33,6 +52,8 @@ pub struct LparConfig {
     pub dma: DmaWindows,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
+    /// Where these run.
+    pub processors: Processors,
     /// Its terminal.
     pub terminal: &'static dyn Terminal,
     /// The machine.
@@ -61,6 +82,8 @@ pub struct Lpar {
     pub dma: DmaWindows,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
+    /// Where these run.
+    pub processors: Processors,
     /// Its terminal.
     pub terminal: &'static dyn Terminal,
     /// One caller at a time decides whether its bytes fit the terminal.
@@ -71,6 +94,8 @@ pub struct Lpar {
     pub pci: Vec<PciFunction>,
     /// Its interrupt sources.
     pub xics: Xics,
+    /// What presents interrupts to its processors, when these have no threads of their own.
+    pub soft_xics: Option<SoftXics>,
     /// Byte order and place of its interrupts.
     pub modes: Modes,
     /// What H_GET_CPU_CHARACTERISTICS answers.
@@ -107,6 +132,7 @@ impl Lpar {
             mmio,
             dma,
             vcpus,
+            processors,
             terminal,
             machine,
             pci,
@@ -114,6 +140,13 @@ impl Lpar {
             security,
         } = config;
         let xics = Xics::new(pci.iter().flat_map(PciFunction::irqs));
+        let soft_xics = match processors {
+            Processors::Dedicated => None,
+            Processors::Shared(_) => {
+                let sources = xics.sources().map(|(irq, _)| irq);
+                Some(SoftXics::new(vcpus.len(), sources))
+            }
+        };
         Self {
             name,
             lpid,
@@ -123,11 +156,13 @@ impl Lpar {
             dma,
             scratch: vcpus.iter().map(|_| Scratch::new()).collect(),
             vcpus,
+            processors,
             terminal,
             terminal_turn: spin::Mutex::new(()),
             machine,
             pci,
             xics,
+            soft_xics,
             modes: Modes::new(),
             security,
             nvram: Nvram::new(nvram_bytes),

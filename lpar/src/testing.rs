@@ -14,7 +14,7 @@ use crate::machine::{
     TceInvalidate, Terminal, Threads, Tlb,
 };
 use crate::mmio::{Mmio, MmioRange};
-use crate::{GuestRam, Lpar, LparConfig, Vcpu};
+use crate::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
 use ioda::BeU64;
 use papr_abi::{GuestRealAddr, IoAddr, Irq, Liobn, RealAddr, Server};
 use std::collections::{BTreeMap, HashMap};
@@ -263,6 +263,7 @@ impl Rig {
             hpt: Hpt::new(hpt).unwrap(),
             mmio: Mmio::new(vec![MMIO], ram_bytes).unwrap(),
             vcpus: vec![Vcpu::new(Server(0), 0x8), Vcpu::new(Server(1), 0x10)],
+            processors: Processors::Dedicated,
             terminal: &Absent,
             machine: Machine {
                 presenter: &Absent,

@@ -36,7 +36,8 @@ pub mod attention {
 pub struct Vcpu {
     /// Its number in the partition, from 0.
     pub server: Server,
-    /// The physical thread that it is dedicated to.
+    /// What the machine knows it by: the processor identification of the thread that it is dedicated to, or
+    /// a number of its own when it shares threads.
     pub pir: u32,
     state: AtomicU8,
     /// Set by H_PROD, consumed by the next H_CEDE or H_CONFER.
@@ -55,6 +56,14 @@ pub struct Vcpu {
     pub dispatch_log_entries: AtomicU32,
     /// How many times it began and ceased to run: even while it runs.
     pub dispatches: AtomicU32,
+    /// How often it began to run on another thread than before.
+    pub dispersions: AtomicU32,
+    /// Time base ticks that it has not run, by what it waited for: [`Wait::ticks`](crate::vpa::Wait).
+    pub waited: [AtomicU64; 3],
+    /// Whether it has given its time to all other processors, which have not had it yet.
+    pub yielding: AtomicBool,
+    /// The server number of the processor that it gives its time to; [`Vcpu::NONE`] for all others.
+    pub conferee: AtomicU64,
     /// See [`attention`].
     pub attention: AtomicU32,
     entry: AtomicU64,
@@ -65,7 +74,7 @@ impl Vcpu {
     /// Stands for "no address" where a logical address is kept.
     pub const NONE: u64 = u64::MAX;
 
-    /// Makes a stopped virtual processor `server`, dedicated to thread `pir`.
+    /// Makes a stopped virtual processor `server` that the machine knows by `pir`.
     #[must_use]
     pub const fn new(server: Server, pir: u32) -> Self {
         Self {
@@ -80,6 +89,10 @@ impl Vcpu {
             dispatch_log: AtomicU64::new(Self::NONE),
             dispatch_log_entries: AtomicU32::new(0),
             dispatches: AtomicU32::new(1),
+            dispersions: AtomicU32::new(0),
+            waited: [const { AtomicU64::new(0) }; 3],
+            yielding: AtomicBool::new(false),
+            conferee: AtomicU64::new(Self::NONE),
             attention: AtomicU32::new(0),
             entry: AtomicU64::new(0),
             argument: AtomicU64::new(0),
@@ -143,6 +156,11 @@ impl Vcpu {
         self.slb_shadow.store(Self::NONE, Relaxed);
         self.dispatch_log.store(Self::NONE, Relaxed);
         self.dispatches.store(1, Relaxed);
+        self.dispersions.store(0, Relaxed);
+        for waited in &self.waited {
+            waited.store(0, Relaxed);
+        }
+        self.yielding.store(false, Relaxed);
         self.attention.store(0, Release);
     }
 }

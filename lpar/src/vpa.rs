@@ -19,6 +19,8 @@ pub enum Preempt {
     Cede = 2,
     /// H_CONFER.
     Confer = 3,
+    /// Its time slice ended.
+    TimeSlice = 4,
 }
 
 /// Why a processor runs again; the value is the code in the trace log.
@@ -35,6 +37,10 @@ pub enum Dispatch {
     Decrementer = 3,
     /// Started, or by a system reset.
     Start = 4,
+    /// Another processor conferred its time to it.
+    Conferred = 6,
+    /// Its turn came.
+    TimeSlice = 7,
 }
 
 /// A wait that ended, for the trace log.
@@ -44,8 +50,11 @@ pub struct Wait {
     pub preempt: Preempt,
     /// Why it ended.
     pub dispatch: Dispatch,
-    /// How long it was, time base ticks.
-    pub ticks: u64,
+    /// How long it was, time base ticks: to become ready, then for its partition's entitlement, then for a
+    /// thread (the intervals 1, 2 and 3 of LoPAR).
+    pub ticks: [u64; 3],
+    /// The thread that it runs on now.
+    pub processor: u16,
     /// Where the processor goes on (SRR0 of its hcall).
     pub srr0: u64,
     /// The MSR that it goes on with (SRR1 of its hcall).
@@ -71,14 +80,41 @@ fn set_count(lpar: &Lpar, vcpu: &Vcpu, next: impl Fn(u32) -> u32) {
     show_count(&lpar.ram, vcpu);
 }
 
-/// Stores the count in the area, if there is one. The dispersion count beside it is always 0: a
-/// dedicated processor never moves.
+/// Notes that `vcpu` runs on another thread than before from its next [`dispatched`] on.
+pub fn dispersed(vcpu: &Vcpu) {
+    vcpu.dispersions.fetch_add(1, Relaxed);
+}
+
+/// Adds `wait` to what `vcpu` has waited, here and in its area. For the thread that runs it.
+pub fn note_wait(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) {
+    for (total, ticks) in vcpu.waited.iter().zip(wait.ticks) {
+        total.store(total.load(Relaxed).wrapping_add(ticks), Relaxed);
+    }
+    show_waits(&lpar.ram, vcpu);
+}
+
+/// Stores what `vcpu` has waited in the area, if there is one.
+pub(crate) fn show_waits(ram: &GuestRam, vcpu: &Vcpu) {
+    let area = vcpu.vpa.load(Relaxed);
+    if area == Vcpu::NONE {
+        return;
+    }
+    // In the area the last interval comes first.
+    let at = (area.wrapping_add(vpa::WAITS)..).step_by(8);
+    for (at, total) in at.zip(vcpu.waited.iter().rev()) {
+        // Checked when it was registered.
+        let _ = ram.store(GuestRealAddr(at), 8, total.load(Relaxed));
+    }
+}
+
+/// Stores the counts in the area, if there is one; the dispersion count is the second.
 pub(crate) fn show_count(ram: &GuestRam, vcpu: &Vcpu) {
     let area = vcpu.vpa.load(Relaxed);
     if area == Vcpu::NONE {
         return;
     }
-    let both = u64::from(vcpu.dispatches.load(Relaxed)) << 32;
+    let both =
+        u64::from(vcpu.dispatches.load(Relaxed)) << 32 | u64::from(vcpu.dispersions.load(Relaxed));
     // Checked when it was registered.
     let _ = ram.store(GuestRealAddr(area.wrapping_add(vpa::YIELD_COUNT)), 8, both);
 }
@@ -101,16 +137,20 @@ fn write_log(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) -> Result<(), crate::Outside
     let enabled = ram.load(at(area, vpa::DTL_ENABLE), 1)?;
     let entries = u64::from(vcpu.dispatch_log_entries.load(Relaxed));
     let index = ram.load(at(area, vpa::DTL_INDEX), 8)?;
-    if enabled & vpa::DTL_VOLUNTARY == 0 || entries == 0 {
+    let wanted = match wait.preempt {
+        Preempt::Cede | Preempt::Confer => vpa::DTL_VOLUNTARY,
+        Preempt::TimeSlice => vpa::DTL_PREEMPT,
+    };
+    if enabled & wanted == 0 || entries == 0 {
         return Ok(());
     }
     let offset = (index % entries).wrapping_mul(vpa::DTL_ENTRY_BYTES);
     let entry = at(vcpu.dispatch_log.load(Relaxed), offset);
     let codes = u64::from(wait.dispatch as u8) << 56 | u64::from(wait.preempt as u8) << 48;
-    // Dispatch is immediate, so of the three intervals only the wait itself has a length.
+    let [ready, entitled, dispatched] = wait.ticks.map(|ticks| ticks.min(u32::MAX.into()));
     let words = [
-        codes | u64::from(vcpu.pir as u16) << 32,
-        wait.ticks.min(u32::MAX.into()),
+        codes | u64::from(wait.processor) << 32 | dispatched,
+        entitled << 32 | ready,
         lpar.machine.clock.timebase(),
         0,
         wait.srr0,
@@ -179,7 +219,8 @@ mod tests {
         let wait = Wait {
             preempt: Preempt::Cede,
             dispatch: Dispatch::Decrementer,
-            ticks: 5,
+            ticks: [5, 0, 0],
+            processor: 0x28,
             srr0: 0xaaaa,
             srr1: 0xbbbb,
         };
@@ -188,18 +229,68 @@ mod tests {
         bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
         for round in 0..3 {
             let wait = Wait {
-                ticks: round,
+                ticks: [round, 0, 0],
                 ..wait
             };
             log_wait(bench.lpar, vcpu, &wait);
         }
         assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 3);
-        let pir = u64::from(vcpu.pir);
-        assert_eq!(bench.read(LOG, 8), 0x0302_0000_0000_0000 | pir << 32);
+        assert_eq!(bench.read(LOG, 8), 0x0302_0028_0000_0000);
         assert_eq!(bench.read(LOG + 8, 8), 2);
         assert_eq!(bench.read(LOG + 48 + 8, 8), 1);
         assert_eq!(bench.read(LOG + 48 + 32, 8), 0xaaaa);
         assert_eq!(bench.read(LOG + 48 + 40, 8), 0xbbbb);
         assert_eq!(bench.read(LOG + 96, 8), 0);
+    }
+
+    #[test]
+    fn waits_for_a_thread_are_logged_apart_and_by_their_own_bit() {
+        let bench = with_area();
+        let vcpu = &bench.lpar.vcpus[0];
+        bench.write(LOG + vpa::SIZE, 4, 2 * 48);
+        assert_eq!(call(&bench, token::H_REGISTER_VPA, &[2 << 45, 0, LOG]).0, 0);
+        let wait = Wait {
+            preempt: Preempt::TimeSlice,
+            dispatch: Dispatch::TimeSlice,
+            ticks: [1, 2, 1 << 40],
+            processor: 0xabcd,
+            srr0: 0,
+            srr1: 0,
+        };
+        bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
+        log_wait(bench.lpar, vcpu, &wait);
+        assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 0);
+        bench.write(AREA + vpa::DTL_ENABLE, 1, 2);
+        log_wait(bench.lpar, vcpu, &wait);
+        assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 1);
+        assert_eq!(bench.read(LOG, 8), 0x0704_abcd_ffff_ffff);
+        assert_eq!(bench.read(LOG + 8, 8), 2 << 32 | 1);
+    }
+
+    #[test]
+    fn waits_add_up_in_the_area_whatever_the_partition_writes_there() {
+        let bench = with_area();
+        let vcpu = &bench.lpar.vcpus[0];
+        let wait = Wait {
+            preempt: Preempt::Cede,
+            dispatch: Dispatch::External,
+            ticks: [100, 20, 3],
+            processor: 0,
+            srr0: 0,
+            srr1: 0,
+        };
+        note_wait(bench.lpar, vcpu, &wait);
+        bench.write(AREA + vpa::WAITS, 8, 0x7777);
+        note_wait(bench.lpar, vcpu, &wait);
+        let read = [0, 8, 16].map(|offset| bench.read(AREA + vpa::WAITS + offset, 8));
+        assert_eq!(read, [6, 40, 200]);
+        dispersed(vcpu);
+        dispatched(bench.lpar, vcpu);
+        assert_eq!(bench.read(AREA + vpa::DISPERSION_COUNT, 4), 1);
+        vcpu.reset();
+        assert_eq!(
+            vcpu.waited.each_ref().map(|total| total.load(Relaxed)),
+            [0; 3]
+        );
     }
 }

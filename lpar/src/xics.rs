@@ -4,8 +4,9 @@
 //! virtual processor numbers. [`Xics::trigger`] is the ownership check of every XICS hcall: no lock,
 //! no allocation. Where a source is sent changes by RTAS alone, under a lock of that source.
 //!
-//! The presentation side is the machine's own (`Machine::presenter`): a dedicated processor takes its
-//! interrupts without the hypervisor, at 0x500, and comes here by H_XIRR.
+//! The presentation side is `Machine::presenter`. For dedicated processors it is the machine's own: they
+//! take their interrupts without the hypervisor, at 0x500, and come here by H_XIRR. For those that share
+//! threads it is software ([`crate::icp`]).
 
 use crate::machine::Machine;
 use crate::{Lpar, Vcpu};
@@ -144,16 +145,22 @@ impl Xics {
             .flat_map(|block| block.iter().map(|irq| (irq, block.trigger)))
     }
 
-    fn xive(&self, irq: Irq) -> Option<&Mutex<Xive>> {
+    /// Returns the place of `irq` among the sources, if the partition owns it.
+    #[must_use]
+    pub fn place(&self, irq: Irq) -> Option<usize> {
         let mut before = 0usize;
         for block in &self.blocks {
             let offset = irq.0.wrapping_sub(block.first.0);
             if offset < block.count {
-                return self.xives.get(before.checked_add(offset as usize)?);
+                return before.checked_add(offset as usize);
             }
             before = before.checked_add(block.count as usize)?;
         }
         None
+    }
+
+    fn xive(&self, irq: Irq) -> Option<&Mutex<Xive>> {
+        self.xives.get(self.place(irq)?)
     }
 }
 

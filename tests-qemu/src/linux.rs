@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use bundle::Console;
 use bundle::build::{Load, PartitionSpec};
+use bundle::{Console, Processors};
 use qemu_run::{HttpFixture, Session, Source, disk};
 
 use crate::case::{Case, Outcome, Part, Verdict};
@@ -31,7 +31,7 @@ pub(crate) struct Places {
 }
 
 /// Each below a host bridge of its own.
-const OWN_BRIDGES: Places = Places {
+pub(crate) const OWN_BRIDGES: Places = Places {
     bridges: &[],
     nvme: "phb0/00.0/00.0",
     nic: "phb1/00.0/00.0",
@@ -51,15 +51,27 @@ const CHECKS: [&str; 6] = [
 
 /// Boots guest `name` and has it check what it has.
 pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
+    spine_beside(context, name, places, Processors::Dedicated, Vec::new()).map(|(parts, _)| parts)
+}
+
+/// The same on such processors, beside other partitions; what its console showed, too.
+pub(crate) fn spine_beside(
+    context: &Context,
+    name: &str,
+    places: &Places,
+    processors: Processors,
+    others: Vec<PartitionSpec>,
+) -> Result<(Vec<Part>, Vec<String>)> {
     let folder = context.guests.join(name);
     let initramfs = folder.join("initramfs.gz");
     if !initramfs.exists() || !folder.join("vmlinux").exists() {
         let why = format!("{} is not there: run `cargo xtask setup`", folder.display());
         ensure!(!context.require_guests, why);
-        return Ok(vec![Part {
+        let part = Part {
             name: "boot".to_owned(),
             verdict: Verdict::Skipped(why),
-        }]);
+        };
+        return Ok((vec![part], Vec::new()));
     }
     let image = context.file("disk")?;
     disk::create(&image, DISK_BYTES)?;
@@ -69,6 +81,7 @@ pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
         name: "linux".to_owned(),
         memory_bytes: 1 << 30,
         cpus: 2,
+        processors,
         console: Console::Vty,
         kernel: read(&folder.join("vmlinux"))?,
         load: Load::Elf,
@@ -81,7 +94,9 @@ pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
         ),
         devices: vec![device(places.nvme)?, device(places.nic)?],
     };
-    let bytes = bundle::build::pack(&[partition])
+    let alone = others.is_empty();
+    let partitions = [vec![partition], others].concat();
+    let bytes = bundle::build::pack(&partitions)
         .map_err(|error| anyhow::anyhow!("the bundle cannot be packed: {error}"))?;
     let mut machine = context.machine();
     for (place, model) in places.bridges {
@@ -89,10 +104,15 @@ pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
     }
     let machine = machine.nvme(places.nvme, &image)?.e1000e(places.nic)?;
     let mut session = context.boot(machine, &bytes)?;
-    session.fail_on(regex("Kernel panic|Oops:|os-term:")?);
+    session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
     let mut parts = console(context, &mut session)?;
     parts.extend(checks(context, &mut session)?);
-    stops_with(&mut session, "power-off", context.limit(30))?;
+    if alone {
+        stops_with(&mut session, "power-off", context.limit(30))?;
+    } else {
+        session.wait_for(&regex("partition linux: is off")?, context.limit(30))?;
+    }
+    let lines = session.stop();
     parts.push(Part {
         name: "host-reads-the-copy".to_owned(),
         verdict: verdict(copy_is_right(&image)),
@@ -102,7 +122,7 @@ pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
         name: "host-served-the-page".to_owned(),
         verdict: verdict(served),
     });
-    Ok(parts)
+    Ok((parts, lines))
 }
 
 fn verdict(result: Result<()>) -> Verdict {

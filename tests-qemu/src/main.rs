@@ -2,6 +2,7 @@
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
 //! refused, [`linux`] boots Debian's kernels,
+//! [`shared`] has partitions share processors,
 //! [`map`] reads what the hypervisor tells of itself, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
@@ -18,6 +19,7 @@ mod p7ioc;
 mod payload;
 mod refusals;
 mod selftest;
+mod shared;
 
 use case::{Case, Outcome, Tally};
 use context::Context;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         refusals::CASES,
         crashes::CASES,
         linux::CASES,
+        shared::CASES,
         p7ioc::CASES,
         map::CASES,
         selftest::CASES,

@@ -67,7 +67,11 @@ pub(crate) fn run(context: &Context, machine: Machine, paths: &[&str], words: &s
 
 /// Runs `partitions`, of which the first is the payload with the console, until all are off; its cases as
 /// parts.
-fn run_first(context: &Context, machine: Machine, partitions: &[PartitionSpec]) -> Outcome {
+pub(crate) fn run_first(
+    context: &Context,
+    machine: Machine,
+    partitions: &[PartitionSpec],
+) -> Outcome {
     let bytes = bundle::build::pack(partitions).map_err(no_pack)?;
     let mut session = context.boot(machine, &bytes)?;
     let summary = regex(

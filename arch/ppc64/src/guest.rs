@@ -50,12 +50,25 @@ pub struct Partition {
     pub lpcr: u64,
 }
 
-/// Points the thread at `partition`: page table, real mode area, facilities.
+/// Points the thread at `partition`: page table, real mode area, facilities. It has no translation of the
+/// partition's cached afterwards.
 ///
 /// # Safety
 /// 1. The page table and the real mode area are the partition's own memory and stay so while the
 ///    thread runs it.
 pub unsafe fn select(partition: &Partition) {
+    // SAFETY: the duty of this function.
+    unsafe { switch(partition) };
+    crate::tlb::flush_local();
+}
+
+/// As [`select`], but what translations of the partition's the thread has cached stay.
+///
+/// # Safety
+/// 1. As for [`select`].
+/// 2. The partition's table and memory are those that the thread last had with this partition's id, or
+///    none of its translations is cached.
+pub unsafe fn switch(partition: &Partition) {
     /// No partition has it, so nothing can be cached under it.
     const NOBODY: u64 = 0x3ff;
     // Source: Power ISA 2.07, Book III-S 11.3 (context switch of a partition): LPIDR goes over an
@@ -75,7 +88,34 @@ pub unsafe fn select(partition: &Partition) {
         // All of AMR, IAMR and UAMOR is the partition's.
         mtspr!(AMOR, u64::MAX);
     }
-    crate::tlb::flush_local();
+}
+
+/// Loads the control register of `partition`, which the thread was pointed at before.
+pub fn set_control(partition: &Partition) {
+    // SAFETY: the hypervisor runs untranslated and takes no interrupts, so nothing in it affects it.
+    unsafe { mtspr!(LPCR, partition.lpcr) };
+    crate::spr::isync();
+}
+
+/// Who takes an external interrupt while a partition runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum External {
+    /// The partition, at its 0x500, once its MSR\[EE\] is on.
+    Partition,
+    /// The hypervisor, at once.
+    Hypervisor,
+}
+
+/// Says who takes external interrupts from now on.
+pub fn set_external(to: External) {
+    let now = crate::mfspr!(LPCR);
+    let lpcr = match to {
+        External::Partition => now | lpcr::LPES0,
+        External::Hypervisor => now & !lpcr::LPES0,
+    };
+    // SAFETY: concerns interrupts while a partition runs.
+    unsafe { mtspr!(LPCR, lpcr) };
+    crate::spr::isync();
 }
 
 /// Takes over the interrupt modes (ILE, AIL) of `partition`, which the thread runs.

@@ -131,6 +131,8 @@ pub mod lpcr {
     pub const DPFD_SHIFT: u32 = 52;
     /// 60:61: external interrupts and real mode as for a logical partition.
     pub const LPES: u64 = 0xc;
+    /// 60 alone: external interrupts go to the partition that runs; without it to the hypervisor.
+    pub const LPES0: u64 = 0x8;
     /// 63: hypervisor decrementer interrupts enabled.
     pub const HDICE: u64 = 1;
 }

@@ -67,7 +67,8 @@ vector_\name:
     interrupt data_segment, 0x380, srr
     interrupt instruction_storage, 0x400, srr
     interrupt instruction_segment, 0x480, srr
-    interrupt external, 0x500, srr
+# Comes to the hypervisor only with LPES0 = 0, and then by HSRR0 and HSRR1.
+    interrupt external, 0x500, hsrr
     interrupt alignment, 0x600, srr
     interrupt program, 0x700, srr
     interrupt fp_unavailable, 0x800, srr

@@ -1,11 +1,11 @@
 //! Dispatching of virtual processors. Source: LoPAR 2.9, "Shared Processor LPAR Option".
 //!
-//! Processors are dedicated, so giving time to another one gains nothing; what is kept of these
-//! hcalls is their waiting and waking, and the areas that they report in.
+//! What they do to a processor's thread is the machine layer's ([`After`]): a dedicated one waits or goes
+//! on in place, as nobody else can have its thread; a shared one gives it up.
 
 use super::{After, Args, Caller, Class, Hcall, Row};
 use crate::vcpu::attention;
-use crate::{HResult, Lpar, OutsideRam, Refusal, Vcpu, VcpuState, vpa as areas};
+use crate::{HResult, Lpar, OutsideRam, Processors, Refusal, Vcpu, VcpuState, vpa as areas};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use papr_abi::{GuestRealAddr, HError, Server, token, vpa};
 
@@ -123,8 +123,14 @@ fn register(lpar: &Lpar, target: &Vcpu, area: Area, address: GuestRealAddr) -> H
             areas::show_count(&lpar.ram, target);
             let status_at = GuestRealAddr(address.0 + vpa::STATUS);
             let status = lpar.ram.load(status_at, 1).map_err(outside)?;
-            let dedicated = status & !vpa::STATUS_SHARED;
-            lpar.ram.store(status_at, 1, dedicated).map_err(outside)?;
+            let shown = match lpar.processors {
+                Processors::Dedicated => status & !vpa::STATUS_SHARED,
+                Processors::Shared(_) => {
+                    areas::show_waits(&lpar.ram, target);
+                    status | vpa::STATUS_SHARED
+                }
+            };
+            lpar.ram.store(status_at, 1, shown).map_err(outside)?;
         }
         Area::DispatchLog => {
             let entries = size / vpa::DTL_ENTRY_BYTES;
@@ -227,8 +233,9 @@ enum Target {
 /// `H_CONFER`: gives time to another processor of the partition, or waits for an H_PROD.
 ///
 /// Source: LoPAR 2.9, "H_CONFER". Time cannot be given between dedicated processors, so conferring
-/// to a processor that does not run, or to all, is a short pause; conferring to oneself waits until
-/// prodded, or interrupted if interrupts are enabled. No outputs; r4 to r12 are unchanged. Errors:
+/// to a processor that does not run, or to all, is a short pause for them; conferring to oneself waits until
+/// prodded, or interrupted if interrupts are enabled. To one that has itself conferred to all, nothing is
+/// given. No outputs; r4 to r12 are unchanged. Errors:
 /// - [`HError::Parameter`]: the partition has no such processor.
 #[doc(alias = "H_CONFER")]
 #[derive(Debug)]
@@ -256,6 +263,7 @@ impl Hcall for Confer {
 
     fn run(self, caller: &mut Caller<'_>) -> HResult {
         let Target::One(number) = self.target else {
+            caller.vcpu.conferee.store(Vcpu::NONE, Relaxed);
             caller.after = After::Yield;
             return Ok(());
         };
@@ -267,7 +275,8 @@ impl Hcall for Confer {
             return Ok(());
         }
         let count = target.dispatches.load(SeqCst);
-        if count == self.dispatch && count & 1 == 1 {
+        if count == self.dispatch && count & 1 == 1 && !target.yielding.load(SeqCst) {
+            caller.vcpu.conferee.store(target.server.0.into(), Relaxed);
             caller.after = After::Yield;
         }
         Ok(())

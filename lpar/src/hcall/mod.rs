@@ -77,7 +77,7 @@ pub enum After {
     AwaitProd,
     /// Sets MSR\[EE\] and waits for an interrupt or a prod, then goes on (H_CEDE).
     Cede,
-    /// Gives its time away once, then goes on (H_CONFER).
+    /// Gives its time away once, to whom [`Vcpu::conferee`] names, then goes on (H_CONFER).
     Yield,
     /// Takes over the partition's new interrupt modes, then goes on (H_SET_MODE).
     ReloadMode,

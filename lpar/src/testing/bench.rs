@@ -15,7 +15,7 @@ use crate::pci::{
     BarSpace, Buid, ConfigError, MsiAddress, MsiKind, PciAccess, PciBar, PciFunction,
     PciFunctionConfig, PciIds,
 };
-use crate::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState};
+use crate::{GuestRam, Lpar, LparConfig, Processors, Vcpu, VcpuState};
 use papr_abi::{GuestRealAddr, Irq, Liobn, RealAddr, Server, xics};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -397,6 +397,7 @@ impl Bench {
             hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).unwrap(),
             mmio: Mmio::new(vec![], RAM_BYTES).unwrap(),
             dma: DmaWindows::default(),
+            processors: Processors::Dedicated,
             vcpus: (0..)
                 .zip(PIRS)
                 .map(|(n, pir)| Vcpu::new(Server(n), pir))

@@ -19,6 +19,7 @@ mod mmu;
 mod options;
 mod pci;
 mod rtas;
+mod share;
 mod smp;
 mod suite;
 mod trap;
@@ -72,6 +73,7 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Reboot => endings::reboot(&platform),
         Mode::OsTerm => endings::os_term(&platform),
         Mode::Echo => endings::echo(),
+        Mode::Share => share::run(&platform),
     }
     power_off()
 }

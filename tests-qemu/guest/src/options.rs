@@ -1,4 +1,4 @@
-//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`.
+//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`, `ms=N`.
 
 use crate::suite::Case;
 
@@ -19,6 +19,8 @@ pub(crate) enum Mode {
     OsTerm,
     /// Echo the console's input until a line says `end`.
     Echo,
+    /// Use all the time that the partition is given, and tell how much it was.
+    Share,
 }
 
 /// The command line, parsed.
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     only: &'static str,
     skip: &'static str,
     pub(crate) mode: Mode,
+    /// How long `mode=share` runs.
+    pub(crate) milliseconds: u64,
 }
 
 impl Options {
@@ -45,12 +49,14 @@ impl Options {
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,
             "echo" => Mode::Echo,
+            "share" => Mode::Share,
             _ => Mode::Test,
         };
         Self {
             only: value("only="),
             skip: value("skip="),
             mode,
+            milliseconds: value("ms=").parse().unwrap_or(1000),
         }
     }
     /// Whether `case` is to be run.

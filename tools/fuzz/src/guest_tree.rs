@@ -11,7 +11,7 @@ use lpar::hpt::Hpt;
 use lpar::mmio::Mmio;
 use lpar::pci::{BarSpace, Buid, PciBar, PciFunction, PciFunctionConfig, PciIds};
 use lpar::tree::{self, BootFacts, CpuFacts, Layout};
-use lpar::{GuestRam, Lpar, LparConfig, Vcpu};
+use lpar::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
 use papr_abi::{Irq, Liobn, RealAddr, Server};
 use std::collections::BTreeSet;
 
@@ -90,6 +90,7 @@ fn partition(u: &mut Unstructured<'_>, machine: &'static Machine) -> Result<Lpar
         mmio: Mmio::default(),
         dma: DmaWindows::default(),
         vcpus: (0..vcpus).map(|n| Vcpu::new(Server(n), n)).collect(),
+        processors: Processors::Dedicated,
         terminal: machine,
         machine: machine.as_traits(),
         pci: functions,

@@ -157,6 +157,8 @@ spine)
     check nvme-write check_nvme_write
     check nvme-interrupts check_nvme_interrupts
     grep -E 'CPU0|nvme|eth0' /proc/interrupts | sed 's/^/BH-NOTE /'
+    # Since the start, in hundredths of a second: user, nice, system, idle, iowait, irq, softirq, steal.
+    sed -n 's/^cpu  */BH-NOTE stat /p' /proc/stat
     check ping check_ping
     check http check_http
     if [ $failures = 0 ]; then

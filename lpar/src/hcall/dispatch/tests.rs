@@ -190,7 +190,12 @@ fn confer_pauses_only_for_a_processor_that_still_does_not_run() {
     let stopped = u64::from(target.dispatches.load(SeqCst));
     assert_eq!(stopped % 2, 1);
     assert_eq!(confer(stopped).2, After::Yield);
+    assert_eq!(bench.lpar.vcpus[0].conferee.load(SeqCst), 1);
     assert_eq!(confer(stopped + 2).2, After::Return);
+    // It has itself conferred to all: each would wait for the other.
+    target.yielding.store(true, SeqCst);
+    assert_eq!(confer(stopped).2, After::Return);
+    target.yielding.store(false, SeqCst);
     areas::dispatched(bench.lpar, target);
     let running = u64::from(target.dispatches.load(SeqCst));
     assert_eq!(confer(running).2, After::Return);
@@ -205,6 +210,7 @@ fn confer_to_all_is_a_pause_and_to_oneself_a_wait() {
     for all in [u64::MAX, 0xffff_ffff] {
         let (code, _, after) = call(&bench, token::H_CONFER, &[all, 0]);
         assert_eq!((code, after), (0, After::Yield));
+        assert_eq!(bench.lpar.vcpus[0].conferee.load(SeqCst), Vcpu::NONE);
     }
     let (code, _, after) = call(&bench, token::H_CONFER, &[0, 0]);
     assert_eq!((code, after), (0, After::AwaitProd));
@@ -236,4 +242,23 @@ fn a_system_reset_reaches_exactly_the_running_processors_named() {
     assert_eq!(reset(0), (0, true, false));
     assert_eq!(reset(2), (-4, false, false));
     assert_eq!(reset(-3), (-4, false, false));
+}
+
+#[test]
+fn shared_processors_are_told_so_and_what_they_have_waited() {
+    let share = crate::PoolShare {
+        entitlement: 50,
+        weight: 0,
+    };
+    let bench = Bench::with(|config| config.processors = Processors::Shared(share));
+    assert!(bench.lpar.soft_xics.is_some());
+    bench.lpar.vcpus[0].waited[2].store(77, SeqCst);
+    bench.write(0x2000 + vpa::SIZE, 2, 640);
+    assert_eq!(
+        call(&bench, token::H_REGISTER_VPA, &[1 << 45, 0, 0x2000]).0,
+        0
+    );
+    assert_eq!(bench.read(0x2000 + vpa::STATUS, 1), vpa::STATUS_SHARED);
+    assert_eq!(bench.read(0x2000 + vpa::WAITS, 8), 77);
+    assert_eq!(bench.read(0x2000 + vpa::YIELD_COUNT, 4) % 2, 0);
 }

@@ -25,7 +25,7 @@ use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
 use lpar::mmio::{Mmio, MmioRange};
 use lpar::pci::{BarSpace, Buid, PciBar, PciFunction, PciFunctionConfig, PciIds};
-use lpar::{GuestRam, Lpar, LparConfig, Vcpu};
+use lpar::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
 use papr_abi::{GuestRealAddr, IoAddr, Irq, Liobn, RealAddr, Server};
 use pci::{GuestFunction, Intx};
 use rand_chacha::ChaCha8Rng;
@@ -238,6 +238,7 @@ impl Run {
                 hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).ok_or("no page table")?,
                 mmio: Mmio::new(mmio, RAM_BYTES).map_err(text)?,
                 vcpus: vec![Vcpu::new(Server(0), 8 + 8 * number as u32)],
+                processors: Processors::Dedicated,
                 terminal: &Rest,
                 machine: lpar::machine::Machine {
                     presenter: &Rest,

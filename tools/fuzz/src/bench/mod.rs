@@ -17,7 +17,7 @@ use lpar::hcall::cpu::CpuSecurity;
 use lpar::hcall::{self, After, Args};
 use lpar::hpt::Hpt;
 use lpar::mmio::{Mmio, MmioRange};
-use lpar::{GuestRam, Lpar, LparConfig, Vcpu, VcpuState};
+use lpar::{GuestRam, Lpar, LparConfig, Processors, Vcpu, VcpuState};
 use papr_abi::hpte::{HPTE_BYTES, r, v};
 use papr_abi::tce::PERMISSIONS;
 use papr_abi::{GuestRealAddr, HError, IoAddr, Liobn, RealAddr, Server};
@@ -160,6 +160,7 @@ impl Bench {
             ram,
             hpt: Hpt::new(memory.hpt).expect("the constant is right"),
             mmio: Mmio::new(vec![MMIO], RAM_BYTES).expect("the constant is right"),
+            processors: Processors::Dedicated,
             vcpus: (0..)
                 .zip(PIRS)
                 .map(|(server, pir)| Vcpu::new(Server(server), pir))

@@ -1,0 +1,74 @@
+//! `mode=share`: has something to do for `ms=N` milliseconds, then tells how much of the time it had a
+//! processor. It tells by os-term, which every partition's hypervisor logs: only one has the console.
+#![expect(unsafe_code, reason = "a loop whose length is known, and PURR")]
+
+use crate::cpu::{self, TICKS_PER_MS};
+use crate::hcall::{PAGES, Page, hcall};
+use crate::rtas;
+use crate::tree::Platform;
+use core::arch::asm;
+use core::fmt::Write;
+use papr_abi::{token, vpa};
+
+static TEXT: Page = Page::new();
+
+/// Text in a page of its own, ended by a zero byte.
+struct LastWords(usize);
+
+impl Write for LastWords {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for byte in text.bytes() {
+            let shift = 56 - 8 * (self.0 % 8);
+            let word = TEXT.get(self.0 / 8) | u64::from(byte) << shift;
+            TEXT.set(self.0 / 8, word);
+            self.0 += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The time that this processor had a thread, ticks.
+fn purr() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mfspr {}, 309", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
+/// Some thousand instructions without a look at the time.
+fn work() {
+    // SAFETY: counts CTR down.
+    unsafe {
+        asm!("mtctr {0}", "2: bdnz 2b", in(reg) 4000u64, out("ctr") _, options(nomem, nostack))
+    };
+}
+
+/// Runs for the time asked for, and tells.
+pub(crate) fn run(platform: &Platform) {
+    let area = &PAGES[0];
+    area.fill(0);
+    area.set(0, 640 << 16);
+    let registered = hcall(token::H_REGISTER_VPA, [1 << 45, 0, area.real()]);
+    let length = platform.options.milliseconds * TICKS_PER_MS;
+    let at = (vpa::WAITS / 8) as usize;
+    let waits = || [0, 1, 2].map(|n| area.get(at + n));
+    let before = waits();
+    let (start, had) = (cpu::timebase(), purr());
+    while cpu::timebase() - start < length {
+        work();
+    }
+    let (took, had) = (cpu::timebase() - start, purr() - had);
+    let after = waits();
+    let [thread, entitlement, ready] = [0, 1, 2].map(|n: usize| (after[n] - before[n]) / 512);
+    TEXT.fill(0);
+    // Microseconds.
+    let _ = write!(
+        LastWords(0),
+        "share {} of {} waits {thread} {entitlement} {ready} count {} vpa {}",
+        had / 512,
+        took / 512,
+        area.get32((vpa::YIELD_COUNT / 4) as usize),
+        registered.status
+    );
+    let _ = rtas::named(platform, "ibm,os-term", &[TEXT.real() as u32], 1);
+}

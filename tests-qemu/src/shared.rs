@@ -1,0 +1,241 @@
+//! Partitions whose processors share the machine's: what each gets of them, and that nothing else changes.
+
+use anyhow::{Context as _, Result, ensure};
+use bundle::build::PartitionSpec;
+use bundle::{Console, Processors};
+
+use crate::case::{Case, Outcome, Part, Verdict};
+use crate::context::{Context, device, regex, stops_with};
+use crate::linux::{OWN_BRIDGES, spine_beside};
+use crate::passed;
+use crate::payload::{OURS, machine_with_edus, run_first};
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "shared-guest-test",
+        run: whole,
+    },
+    Case {
+        name: "shared-guest-test-beside-others",
+        run: beside_others,
+    },
+    Case {
+        name: "shared-reboot",
+        run: reboot,
+    },
+    Case {
+        name: "shared-linux-6.1",
+        run: linux,
+    },
+    Case {
+        name: "shared-three-on-one",
+        run: three_on_one,
+    },
+    Case {
+        name: "shared-by-weight",
+        run: by_weight,
+    },
+    Case {
+        name: "shared-eight-on-two",
+        run: eight_on_two,
+    },
+];
+
+fn shared(entitlement: u32, weight: u8) -> Processors {
+    Processors::Shared {
+        entitlement,
+        weight,
+    }
+}
+
+/// All cases of the payload, whose two processors have one thread between them: interrupts and prods cross over
+/// while one of the two at most runs, and wait where MSR\[EE\] is off.
+fn whole(context: &Context) -> Outcome {
+    const NVME: &str = "phb0/00.0/00.3";
+    let [first, second] = OURS;
+    let mut partition = context.payload(&context.payload_words)?;
+    partition.processors = shared(100, 128);
+    let paths = [first, second, NVME];
+    partition.devices = paths.into_iter().map(device).collect::<Result<_>>()?;
+    let machine = machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?;
+    run_first(context, machine.cpus(1), &[partition])
+}
+
+/// The same on two threads, beside one that uses all that it can get and one that starts anew again and again; and one
+/// with a processor to itself.
+fn beside_others(context: &Context) -> Outcome {
+    let [ours, theirs] = OURS;
+    let mut partition = context.payload("")?;
+    partition.processors = shared(100, 128);
+    partition.devices = vec![device(ours)?];
+    let mut greedy = quiet(context, "greedy", "mode=share ms=20000")?;
+    greedy.processors = shared(50, 255);
+    let mut again = quiet(context, "again", "mode=reboot")?;
+    again.processors = shared(10, 0);
+    again.devices = vec![device(theirs)?];
+    let apart = quiet(context, "apart", "mode=share ms=2000")?;
+    let partitions = [partition, greedy, again, apart];
+    run_first(context, machine_with_edus(context)?.cpus(3), &partitions)
+}
+
+fn reboot(context: &Context) -> Outcome {
+    let mut partition = context.payload("mode=reboot")?;
+    partition.processors = shared(20, 0);
+    let bytes = bundle::build::pack(&[partition])?;
+    let mut session = context.boot(context.machine().cpus(1), &bytes)?;
+    stops_with(&mut session, "power-off", context.limit(60))?;
+    for start in 1..=3 {
+        let line = format!("guest-test: start number {start} ");
+        let told = session
+            .lines()
+            .into_iter()
+            .any(|text| text.starts_with(&line));
+        ensure!(told, "no line `{line}`; {}", session.log().display());
+    }
+    passed()
+}
+
+/// The payload without console and devices, 32 MiB and one CPU.
+fn quiet(context: &Context, name: &str, words: &str) -> Result<PartitionSpec> {
+    Ok(PartitionSpec {
+        name: name.to_owned(),
+        memory_bytes: 32 << 20,
+        cpus: 1,
+        console: Console::None,
+        ..context.payload(words)?
+    })
+}
+
+/// What a partition tells of its time, in microseconds.
+struct Told {
+    had: f64,
+    of: f64,
+    waited: f64,
+}
+
+/// Runs partitions that all use what they get, for `milliseconds`, on `cpus`; what each tells.
+fn shares(
+    context: &Context,
+    cpus: u32,
+    milliseconds: u64,
+    kinds: &[Processors],
+) -> Result<Vec<Told>> {
+    let partitions = kinds.iter().enumerate().map(|(number, kind)| {
+        let words = format!("mode=share ms={milliseconds}");
+        let mut partition = quiet(context, &format!("p{number}"), &words)?;
+        partition.processors = *kind;
+        Ok(partition)
+    });
+    let partitions = partitions.collect::<Result<Vec<_>>>()?;
+    // On one CPU time is counted in instructions, so that a busy host takes none; on several that would have each of
+    // them stand while another runs.
+    let machine = context.machine().cpus(cpus);
+    let machine = if cpus == 1 {
+        machine.icount("shift=4,sleep=off")
+    } else {
+        machine
+    };
+    let mut session = context.boot(machine, &bundle::build::pack(&partitions)?)?;
+    stops_with(&mut session, "power-off", context.limit(300))?;
+    let log = session.log().to_owned();
+    let lines = session.stop();
+    let told = (0..kinds.len()).map(|number| {
+        let form = regex(&format!(
+            r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ count (\d+) vpa 0$"
+        ))?;
+        let captures = lines.iter().find_map(|line| form.captures(line));
+        let captures = captures.with_context(|| format!("p{number} tells nothing; {}", log.display()))?;
+        let value = |index: usize| captures.get(index)?.as_str().parse::<f64>().ok();
+        let all = [1, 2, 3, 4, 5].map(|index| value(index).unwrap_or(f64::NAN));
+        let [had, of, thread, entitlement, count] = all;
+        ensure!(
+            count % 2.0 == 0.0,
+            "p{number}: its dispatch count is odd while it runs"
+        );
+        Ok(Told {
+            had,
+            of,
+            waited: thread + entitlement,
+        })
+    });
+    told.collect()
+}
+
+/// A part for each partition: whether it had a thread for `wanted`, a part of the time, within `tolerance` of that; and
+/// how much of that it could use, when switching took its part.
+fn compare(told: &[Told], wanted: &[f64], tolerance: f64) -> Outcome {
+    let part = |(number, (told, wanted)): (usize, (&Told, &f64))| {
+        let dispatched = (told.of - told.waited) / told.of;
+        let used = told.had / told.of;
+        let verdict = if (dispatched - wanted).abs() > wanted * tolerance {
+            Verdict::Failed(format!(
+                "had a thread for {dispatched:.4} of the time, {wanted:.4} wanted"
+            ))
+        } else if !(0.9..=1.01).contains(&(used / dispatched)) {
+            Verdict::Failed(format!(
+                "used {used:.4} of the time, and had a thread for {dispatched:.4}"
+            ))
+        } else {
+            Verdict::Passed
+        };
+        Part {
+            name: format!("p{number}"),
+            verdict,
+        }
+    };
+    Ok(told.iter().zip(wanted).enumerate().map(part).collect())
+}
+
+fn three_on_one(context: &Context) -> Outcome {
+    let kinds = [50, 30, 20].map(|entitlement| shared(entitlement, 0));
+    let told = shares(context, 1, 3000, &kinds)?;
+    compare(&told, &[0.5, 0.3, 0.2], 0.03)
+}
+
+/// Of a processor of which 30 hundredths are promised, what is left goes by weight; the capped one gets none.
+fn by_weight(context: &Context) -> Outcome {
+    let told = shares(
+        context,
+        1,
+        3000,
+        &[shared(10, 60), shared(10, 180), shared(10, 0)],
+    )?;
+    compare(&told, &[0.1 + 0.7 / 4.0, 0.1 + 0.7 * 3.0 / 4.0, 0.1], 0.05)
+}
+
+fn eight_on_two(context: &Context) -> Outcome {
+    let told = shares(context, 2, 10_000, &[shared(25, 128); 8])?;
+    compare(&told, &[0.25; 8], 0.05)
+}
+
+/// Debian on two shared processors of two, one of which somebody else uses up: all that it checks on its own, and the
+/// time that was stolen from it.
+fn linux(context: &Context) -> Outcome {
+    let mut greedy = quiet(context, "greedy", "mode=share ms=600000")?;
+    greedy.processors = shared(90, 255);
+    let (mut parts, lines) = spine_beside(
+        context,
+        "debian-6.1",
+        &OWN_BRIDGES,
+        shared(110, 128),
+        vec![greedy],
+    )?;
+    if lines.is_empty() {
+        return Ok(parts);
+    }
+    let form = regex(r"BH-NOTE stat (?:\d+ ){7}(\d+) ")?;
+    let stolen = lines
+        .iter()
+        .find_map(|line| form.captures(line)?.get(1)?.as_str().parse::<u64>().ok());
+    let verdict = match stolen {
+        Some(0) => Verdict::Failed("the kernel counts no stolen time".to_owned()),
+        Some(_) => Verdict::Passed,
+        None => Verdict::Failed("the guest tells nothing of it".to_owned()),
+    };
+    parts.push(Part {
+        name: "stolen-time".to_owned(),
+        verdict,
+    });
+    Ok(parts)
+}
