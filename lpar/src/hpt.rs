@@ -430,7 +430,8 @@ impl<'a> Batch<'a> {
 mod tests {
     use super::*;
     use crate::testing::cells;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicBool, AtomicU64};
+    use std::time::{Duration, Instant};
 
     struct NoTlb;
 
@@ -458,8 +459,8 @@ mod tests {
 
     /// Waits until both threads are here for the `round`th time; counts from 1.
     fn meet(arrived: &AtomicU64, round: u64) {
-        arrived.fetch_add(1, Relaxed);
-        while arrived.load(Relaxed) < 2 * round {
+        arrived.fetch_add(1, Release);
+        while arrived.load(Acquire) < 2 * round {
             std::thread::yield_now();
         }
     }
@@ -469,31 +470,42 @@ mod tests {
     #[test]
     fn of_two_threads_at_one_slot_one_wins_and_both_see_it_whole() {
         const ROUNDS: u64 = 20_000;
+        /// A machine with other things to do makes fewer rounds; no thread may end alone, or the other waits for ever.
+        const ENOUGH: Duration = Duration::from_secs(3);
         let hpt = Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).unwrap();
         let [before, between] = [AtomicU64::new(0), AtomicU64::new(0)];
-        let [entered, removed] = [AtomicU64::new(0), AtomicU64::new(0)];
+        let [entered, removed, rounds, torn] = [const { AtomicU64::new(0) }; 4];
+        let is_over = AtomicBool::new(false);
         let index = PteIndex(12);
-        std::thread::scope(|scope| {
-            for id in 1..3u64 {
-                let (hpt, before, between) = (&hpt, &before, &between);
-                let (entered, removed) = (&entered, &removed);
-                scope.spawn(move || {
-                    let entry = (id << 7, id << 16);
-                    for round in 1..=ROUNDS {
-                        meet(before, round);
-                        let won = hpt.enter(&NoTlb, index, Placement::Exact, entry, || {});
-                        entered.fetch_add(u64::from(won.is_ok()), Relaxed);
-                        let (v, r) = hpt.read(index).unwrap();
-                        let own = v & v::HV_LOCK == 0 && v >> 7 == r >> 16;
-                        meet(between, round);
-                        let won = hpt.remove(&NoTlb, 1, index, Match::ANY);
-                        removed.fetch_add(u64::from(won.is_ok()), Relaxed);
-                        assert!(own, "{v:#x} {r:#x}");
-                    }
-                });
+        let started = Instant::now();
+        let run = |id: u64| {
+            let entry = (id << 7, id << 16);
+            for round in 1..=ROUNDS {
+                meet(&before, round);
+                if is_over.load(Relaxed) {
+                    break;
+                }
+                let won = hpt.enter(&NoTlb, index, Placement::Exact, entry, || {});
+                entered.fetch_add(u64::from(won.is_ok()), Relaxed);
+                let seen = hpt.read(index);
+                let is_whole = seen.is_ok_and(|(v, r)| v & v::HV_LOCK == 0 && v >> 7 == r >> 16);
+                torn.fetch_add(u64::from(!is_whole), Relaxed);
+                meet(&between, round);
+                let won = hpt.remove(&NoTlb, 1, index, Match::ANY);
+                removed.fetch_add(u64::from(won.is_ok()), Relaxed);
+                rounds.fetch_max(round, Relaxed);
+                // Before the other can pass the next meeting, so that both see it there.
+                is_over.fetch_or(started.elapsed() > ENOUGH, Relaxed);
             }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| run(1));
+            scope.spawn(|| run(2));
         });
-        assert_eq!(entered.into_inner(), ROUNDS);
-        assert_eq!(removed.into_inner(), ROUNDS);
+        let rounds = rounds.into_inner();
+        assert!(rounds > 0);
+        assert_eq!(entered.into_inner(), rounds);
+        assert_eq!(removed.into_inner(), rounds);
+        assert_eq!(torn.into_inner(), 0, "of {rounds} rounds");
     }
 }
