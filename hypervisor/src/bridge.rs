@@ -3,7 +3,8 @@
 use crate::host::{self, Host, HostPort};
 use crate::memory::{self, keep};
 use alloc::vec::Vec;
-use ioda::{Ioda, PhbId, ResetError, Step};
+use ioda::{Bdf, Ioda, MmioIo, MsiBlock, PhbId, ResetError, Step};
+use lpar_pci::HostBridge;
 use pci::{Plan, Topology};
 use phb3::{Bases, Numbering, Pbcq, Phb3, Port, Tables};
 use powernv::{MachineInfo, Xscom};
@@ -23,6 +24,33 @@ pub(crate) struct Bridge {
     pub(crate) topology: Topology,
     /// Where that lies.
     pub(crate) plan: Plan,
+}
+
+impl lpar_pci::Bridge for Bridge {
+    type Port = HostPort;
+
+    fn index(&self) -> u8 {
+        self.index
+    }
+    fn topology(&self) -> &Topology {
+        &self.topology
+    }
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+    #[inline]
+    fn port(&self) -> &'static HostPort {
+        self.port
+    }
+    fn locked<T>(&self, act: impl FnOnce(&mut dyn HostBridge) -> T) -> T {
+        act(&mut *self.host.lock())
+    }
+    fn registers(&self) -> &dyn MmioIo {
+        &host::DEVICE_REGISTERS
+    }
+    fn message_block(&self, bdf: Bdf, block: MsiBlock) -> Option<MsiBlock> {
+        host::message_block(self.port, bdf, block)
+    }
 }
 
 /// Brings up every bridge of the machine. One that fails is logged and left alone: its devices do not

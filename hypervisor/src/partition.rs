@@ -1,6 +1,6 @@
 //! Partitions of this machine: made from the bundle, started, restarted, ended.
 
-use crate::function::Access;
+use crate::bridge::Bridge;
 use crate::stop::{self, Reason};
 use crate::{
     clock, console, devices, guest_image, idle, memory, pool, presenter, soft, sources, thread,
@@ -15,6 +15,7 @@ use lpar::hpt::Hpt;
 use lpar::machine::{Machine, Terminal};
 use lpar::mmio::Mmio;
 use lpar::{GuestRam, Lpar, LparConfig, PoolShare, Processors, Vcpu, VcpuState, attention};
+use lpar_pci::Access;
 use papr_abi::{RealAddr, Server};
 use powernv::{CpuModel, MachineInfo};
 use ppc64::percpu::MAX_THREADS;
@@ -33,7 +34,7 @@ pub(crate) struct Partition {
     pub(crate) lpar: Lpar,
     image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
-    accesses: Vec<&'static Access>,
+    accesses: Vec<&'static Access<Bridge>>,
     real_mode: RealMode,
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
@@ -548,7 +549,7 @@ impl Partition {
 
     /// Takes everything back that the partition set up in the machine.
     fn clean(&self) {
-        devices::quiesce(&self.lpar, &self.accesses);
+        lpar_pci::quiesce(&self.lpar, &self.accesses, devices::bridges());
         self.lpar.reset();
         self.lpar.hpt.clear();
         self.life.fetch_add(1, SeqCst);

@@ -4,9 +4,7 @@
 use crate::bridge::{StartError, poll, start_phb3};
 use crate::devices::bridges;
 use crate::memory::{self, keep};
-use ioda::{
-    Bdf, Caps, DmaModel, DmaWindow, Ioda, IrqBackend, MmioIo, MsiBlock, MsiSource, PeNumber, PhbId,
-};
+use ioda::{Bdf, Caps, DmaModel, Ioda, IrqBackend, MmioIo, MsiBlock, MsiSource, PeNumber, PhbId};
 use ioda_model::{Device, Fabric, P7ioc, P7iocBlock};
 use lpar::machine::DeviceMemory;
 use p7ioc::hub::{Facts, Hub, Processor, Units};
@@ -177,12 +175,6 @@ pub(crate) fn report(place: u8, host: &Host, port: &HostPort) {
     for complaint in port.relay().model().complaints() {
         log::warn!("phb{place}: the model complains: {complaint}");
     }
-}
-
-/// Forgets what is cached of one page.
-#[inline]
-pub(crate) fn flush_page(port: &HostPort, window: &DmaWindow, bus: u64) {
-    port.tce_flush_page(window, bus);
 }
 
 /// What a function has to be given for messages of `block` to arrive.

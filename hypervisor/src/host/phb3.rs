@@ -1,7 +1,7 @@
 //! The machine's PHB3s, as they are.
 
 use crate::bridge::{StartError, start_phb3};
-use ioda::{Bdf, Caps, DmaWindow, Ioda, IrqBackend, MsiBlock, PhbId};
+use ioda::{Bdf, Caps, Ioda, IrqBackend, MsiBlock, PhbId};
 use lpar::machine::DeviceMemory;
 use phb3::{Bases, Numbering, Phb3, Port};
 use realio::{DeviceRegisters, IO, Io, Registers, SideBand};
@@ -47,12 +47,6 @@ pub(crate) fn report(place: u8, host: &Host, port: &HostPort) {
         port.irqs().start,
         port.irqs().end
     );
-}
-
-/// Forgets what is cached of one page.
-#[inline]
-pub(crate) fn flush_page(port: &HostPort, window: &DmaWindow, bus: u64) {
-    port.tce_flush_page(window.pe, bus);
 }
 
 /// What a function has to be given for messages of `block` to arrive.

@@ -157,6 +157,14 @@ pub trait TceFlush: Sync {
     /// change hands only after that.
     fn tce_flush(&self, window: &DmaWindow, range: TceRange);
 
+    /// As [`Self::tce_flush`] for the page that begins at bus address `bus`: the way of every H_PUT_TCE, for bridges that
+    /// have a shorter one.
+    #[inline]
+    fn tce_flush_page(&self, window: &DmaWindow, bus: u64) {
+        let first = bus.wrapping_sub(window.bus_base) >> (window.page_shift & 63);
+        self.tce_flush(window, TceRange::Pages { first, count: 1 });
+    }
+
     /// Returns when DMA that used entries forgotten by earlier flushes has ended, as far as the bridge can
     /// tell; gives up after a bounded number of polls.
     ///

@@ -51,10 +51,9 @@ impl<R: RegIo> Port<R> {
         }
     }
 
-    /// As [`TceFlush::tce_flush`] for the one page at bus address `bus` of a window of `pe`, in as few
-    /// steps as it takes: the way of every H_PUT_TCE.
+    /// Forgets the translation of the page at bus address `bus` of a window of `pe`.
     #[inline]
-    pub fn tce_flush_page(&self, pe: PeNumber, bus: u64) {
+    fn kill_page(&self, pe: PeNumber, bus: u64) {
         self.io.sync();
         let kill = TceKill::PAGE::SET + TceKill::PE_NUMBER.val(pe.0.into());
         self.io
@@ -272,11 +271,16 @@ impl<R: RegIo + Sync> TceFlush for Port<R> {
                     let offset = first
                         .wrapping_add(page)
                         .wrapping_shl(window.page_shift.into());
-                    self.tce_flush_page(window.pe, window.bus_base.wrapping_add(offset));
+                    self.kill_page(window.pe, window.bus_base.wrapping_add(offset));
                 }
             }
             _ => self.kill_pe(window.pe),
         }
+    }
+
+    #[inline]
+    fn tce_flush_page(&self, window: &DmaWindow, bus: u64) {
+        self.kill_page(window.pe, bus);
     }
 
     fn tce_wait(&self) -> Result<(), ResetError> {

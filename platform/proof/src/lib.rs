@@ -55,4 +55,4 @@ impl fmt::Display for Chip {
 }
 
 #[cfg(any(test, feature = "cases"))]
-cases::table!(tests);
+cases::table!(tests, lpars::tests);

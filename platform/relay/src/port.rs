@@ -36,12 +36,6 @@ impl<R: RegIo + Sync + Send, X: XscomIo + Send> RelayPort<R, X> {
     pub const fn relay(&self) -> &'static Relay<R, X> {
         self.relay
     }
-
-    /// As [`TceFlush::tce_flush`] for the one page at bus address `bus`.
-    pub fn tce_flush_page(&self, window: &DmaWindow, bus: u64) {
-        let first = bus.wrapping_sub(window.bus_base) >> window.page_shift;
-        self.tce_flush(window, TceRange::Pages { first, count: 1 });
-    }
 }
 
 impl<R: RegIo + Sync + Send, X: XscomIo + Send> IrqBackend for RelayPort<R, X> {

@@ -1,16 +1,20 @@
 //! What must hold after each call, and what devices try.
 
-use super::{RAM_BASES, RAM_BYTES, Run};
+use super::wiring::One;
+use super::{Mistake, RAM_BASES, RAM_BYTES, Run};
 use crate::machine::{FUNCTIONS, function_of};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ioda::{Freeze, PeNumber, Rid};
+use lpar_pci::Bridges;
 use papr_abi::PteIndex;
 use rand_chacha::rand_core::Rng;
 
 /// Bridges of the fabric, from the root port on.
 const BRIDGES: usize = 5;
+/// The bit of the command register that lets a function master the bus.
+const MASTER: u32 = 1 << 2;
 /// The real page number of an entry of the page table.
 const PAGE: u64 = 0x0fff_ffff_ffff_f000;
 
@@ -216,6 +220,39 @@ impl Run {
                 "a call of partition {lpar} changed a function of the other"
             ))
         }
+    }
+
+    /// A partition starts anew: its functions are silent and its windows lead nowhere until it sets them up again.
+    pub(super) fn restart(&mut self, lpar: usize) -> Result<(), String> {
+        let is_forgotten = self.mistake == Some(Mistake::LeavesFunctionsRunning);
+        let accesses: &[_] = if is_forgotten {
+            &[]
+        } else {
+            &self.accesses[lpar]
+        };
+        let caller = &self.lpars[lpar];
+        // Its drivers are at work.
+        for function in &caller.pci {
+            let written = function.access.write(4, 2, MASTER | 2);
+            written.map_err(|error| format!("a function does not answer: {error:?}"))?;
+        }
+        lpar_pci::quiesce(caller, accesses, One(self.shared).all());
+        caller.reset();
+        caller.hpt.clear();
+        for (function, owned) in self.functions.iter_mut().enumerate() {
+            if owned.lpar != lpar {
+                continue;
+            }
+            owned.pages.clear();
+            let index = function_of(FUNCTIONS[function]).ok_or("no function")?;
+            let command = self.shared.registers.0.config(index, 4, 2);
+            if command & MASTER != 0 {
+                return Err(format!(
+                    "function {function} masters the bus after its owner's restart"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn config_of(&self, lpar: usize) -> Vec<u32> {

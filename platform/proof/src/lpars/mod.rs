@@ -1,6 +1,7 @@
 //! Two partitions on one bridge: random and malformed calls of theirs, and devices that try what they like.
 //!
-//! `wiring` connects `lpar` and `pci` with a driver as the hypervisor does. Partition 0 owns the first and the third
+//! `lpar-pci` gives the functions to the partitions and carries out their calls, as in the hypervisor; `wiring` is what
+//! that needs of a machine. Partition 0 owns the first and the third
 //! function, partition 1 the second and the fourth; the first two are one device. `calls` makes hcalls and RTAS calls,
 //! `checks` has what must hold after each one, by a specification of its own: which page of its owner each page of a
 //! window leads to.
@@ -19,19 +20,19 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Debug;
-use ioda::{BeU64, MsiBlock, PeNumber, TceTable};
-use lpar::dma::{DmaWindow, DmaWindows};
+use ioda::{BeU64, MsiBlock, PeNumber};
+use lpar::dma::DmaWindows;
 use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
-use lpar::mmio::{Mmio, MmioRange};
-use lpar::pci::{BarSpace, Buid, PciBar, PciFunction, PciFunctionConfig, PciIds};
+use lpar::mmio::Mmio;
+use lpar::pci::{Buid, PciFunction};
 use lpar::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
-use papr_abi::{GuestRealAddr, IoAddr, Irq, Liobn, RealAddr, Server};
-use pci::{GuestFunction, Intx};
+use lpar_pci::{Access, AllSources, Bridges, Given, Owners, Strays, Wish};
+use papr_abi::{Liobn, RealAddr, Server};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use spin::Mutex;
-use wiring::{Access, Flush, Rest, Shared};
+use spin::{Mutex, Once};
+use wiring::{One, Port, Registers, Rest, Shared};
 
 /// Bytes of a partition's memory, and where that of partition 0 and 1 is.
 pub(crate) const RAM_BYTES: u64 = 1 << 20;
@@ -54,17 +55,20 @@ pub enum Mistake {
     MixesMessages,
     /// A partition may map the other's device registers.
     SharesRegisters,
+    /// The functions of a partition that starts anew go on.
+    LeavesFunctionsRunning,
 }
 
 impl Mistake {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ForgetsInvalidations,
         Self::ShiftsMemory,
         Self::MixesFunctions,
         Self::MixesWindows,
         Self::MixesMessages,
         Self::SharesRegisters,
+        Self::LeavesFunctionsRunning,
     ];
 }
 
@@ -81,14 +85,33 @@ struct Owned {
     pages: BTreeMap<u64, (u64, u64)>,
 }
 
+impl Owned {
+    /// What partition `lpar` was told of a function that it has been given.
+    fn of(lpar: usize, given: &Given<Shared>) -> Result<Self, String> {
+        let owner = given.owner;
+        Ok(Self {
+            lpar,
+            pe: owner.window.pe,
+            window: owner.window,
+            block: owner.block.ok_or("a function has no messages")?,
+            liobn: given.function.liobn,
+            buid: given.function.buid,
+            pages: BTreeMap::new(),
+        })
+    }
+}
+
 struct Run {
     shared: &'static Shared,
     lpars: Vec<Lpar>,
+    /// The ways to the functions of each.
+    accesses: [Vec<&'static Access<Shared>>; 2],
     functions: Vec<Owned>,
     /// Registers of each function that no partition may change: BARs, and bus numbers of the bridges.
     fixed: Vec<(usize, usize, u32)>,
     rng: ChaCha8Rng,
     summary: Summary,
+    mistake: Option<Mistake>,
     _pool: Pool,
 }
 
@@ -96,172 +119,152 @@ fn text(error: impl Debug) -> String {
     format!("{error:?}")
 }
 
+/// The bridge of `chip`, with its functions found and placed.
+fn bridge(chip: Chip, pool: &Pool, mistake: Option<Mistake>) -> Result<&'static Shared, String> {
+    let mut machine = machine::open(chip, pool, None)?;
+    let topology = pci::scan(0, machine.ioda()).map_err(text)?;
+    let caps = ioda::Caps {
+        m64: None,
+        ..*machine.ioda().caps()
+    };
+    let plan = pci::plan(&topology, &caps).map_err(|error| error.to_string())?;
+    plan.apply(&topology, machine.ioda())
+        .map_err(|error| error.to_string())?;
+    let port = keep(Port {
+        flush: machine.flush(),
+        irqs: machine.irqs(),
+        mistake,
+    });
+    Ok(keep(Shared {
+        port,
+        registers: Registers(machine.model()),
+        machine: Mutex::new(machine),
+        topology,
+        plan,
+        mixed: Once::new(),
+    }))
+}
+
+/// Gives each function to its partition, with a window of one of the tables of `pool`.
+fn assign(shared: &'static Shared, pool: &Pool) -> Result<Vec<Given<Shared>>, String> {
+    let mut owners = Owners::new();
+    let tables = FUNCTIONS.into_iter().zip(pool.tables()).enumerate();
+    tables
+        .map(|(number, (rid, table))| {
+            let mut functions = shared.topology.functions.iter();
+            let function = functions.find(|function| function.bdf == rid);
+            let function = function.ok_or("a function is not where it was expected")?;
+            let wish = Wish {
+                window_bytes: (table.cells.len() as u64) << 12,
+                msis: MSIS,
+            };
+            let take = |bytes, _| Some((table.cells.get(..bytes as usize / 8)?, table.real));
+            let lpid = lpid(number % 2);
+            owners
+                .assign(One(shared).all(), &function.path, lpid, wish, take)
+                .map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+/// The logical partition id of partition 0 or 1.
+const fn lpid(lpar: usize) -> u32 {
+    lpar as u32 + 1
+}
+
+/// Makes a mistake with what was given.
+fn mix(shared: &Shared, given: &mut [Given<Shared>], mistake: Option<Mistake>) {
+    let [first, second, third, ..] = given else {
+        return;
+    };
+    match mistake {
+        Some(Mistake::MixesFunctions) => {
+            core::mem::swap(&mut first.function.access, &mut second.function.access);
+        }
+        Some(Mistake::MixesWindows) => {
+            core::mem::swap(&mut first.function.liobn, &mut third.function.liobn);
+        }
+        Some(Mistake::MixesMessages) => {
+            let block = second.owner.block;
+            let mixed = block.map(|block| (FUNCTIONS[0], block));
+            mixed.map(|mixed| shared.mixed.call_once(|| mixed));
+        }
+        Some(Mistake::SharesRegisters) => first.mmio.extend_from_slice(&second.mmio),
+        Some(
+            Mistake::ForgetsInvalidations | Mistake::ShiftsMemory | Mistake::LeavesFunctionsRunning,
+        )
+        | None => {}
+    }
+}
+
+/// Partition 0 or 1, with what it was given.
+fn partition(
+    number: usize,
+    shared: &'static Shared,
+    given: Vec<Given<Shared>>,
+    mistake: Option<Mistake>,
+) -> Result<Lpar, String> {
+    let is_shifted = mistake == Some(Mistake::ShiftsMemory);
+    let base = RAM_BASES[number] + if is_shifted { 0x1000 } else { 0 };
+    let ram = GuestRam::new(cells(RAM_BYTES as usize / 8), RealAddr(base));
+    let (mut windows, mut mmio, mut pci) = (Vec::new(), Vec::new(), Vec::new());
+    for function in given {
+        windows.push(function.window);
+        mmio.extend(function.mmio);
+        pci.push(PciFunction::new(function.function));
+    }
+    Ok(Lpar::new(LparConfig {
+        name: format!("p{number}"),
+        lpid: lpid(number),
+        dma: DmaWindows::new(windows, &ram).map_err(text)?,
+        ram,
+        hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).ok_or("no page table")?,
+        mmio: Mmio::new(mmio, RAM_BYTES).map_err(text)?,
+        vcpus: vec![Vcpu::new(Server(0), 8 + 8 * number as u32)],
+        terminal: &Rest,
+        machine: lpar::machine::Machine {
+            presenter: &Rest,
+            sources: keep(AllSources(One(shared))),
+            foreign: keep(Strays(AllSources(One(shared)))),
+            tlb: &Rest,
+            clock: &Rest,
+            threads: &Rest,
+            device_memory: &shared.registers,
+            caches: &Rest,
+        },
+        pci,
+        nvram_bytes: 256,
+        processors: Processors::Dedicated,
+        security: CpuSecurity::EMULATED,
+    }))
+}
+
 impl Run {
     fn new(chip: Chip, seed: u64, mistake: Option<Mistake>) -> Result<Self, String> {
         let pool = Pool::take(chip);
-        let mut machine = machine::open(chip, &pool, None)?;
-        let topology = pci::scan(0, machine.ioda()).map_err(text)?;
-        let caps = ioda::Caps {
-            m64: None,
-            ..*machine.ioda().caps()
-        };
-        let plan = pci::plan(&topology, &caps).map_err(|error| error.to_string())?;
-        plan.apply(&topology, machine.ioda())
-            .map_err(|error| error.to_string())?;
-        let shared = keep(Shared {
-            machine: Mutex::new(machine),
-        });
+        let shared = bridge(chip, &pool, mistake)?;
+        let mut given = assign(shared, &pool)?;
+        mix(shared, &mut given, mistake);
         let mut functions = Vec::new();
-        let mut windows = [Vec::new(), Vec::new()];
-        let mut mmio = [Vec::new(), Vec::new()];
-        let mut accesses = Vec::new();
-        let mut indices = Vec::new();
-        for (number, rid) in FUNCTIONS.into_iter().enumerate() {
+        let mut accesses = [Vec::new(), Vec::new()];
+        let mut parts = [Vec::new(), Vec::new()];
+        for (number, given) in given.into_iter().enumerate() {
             let lpar = number % 2;
-            let found = topology
-                .functions
-                .iter()
-                .position(|function| function.bdf == rid);
-            let index = found.ok_or("a function is not where it was expected")?;
-            let (function, place) = (&topology.functions[index], &plan.functions[index]);
-            let mut machine = shared.machine.lock();
-            plan.activate(&topology, index, machine.ioda())
-                .map_err(|error| error.to_string())?;
-            let table = pool.tables()[number];
-            let given =
-                TceTable::new(table.cells, table.real, table.page_shift).ok_or("no table")?;
-            let window = machine
-                .ioda()
-                .dma_create(place.pe, &given, None)
-                .map_err(text)?;
-            let block = machine.msis().msi_alloc(place.pe, MSIS).map_err(text)?;
-            drop(machine);
-            let guest = GuestFunction::new(function, place, Intx::Denied).ok_or("no function")?;
-            let liobn = Liobn(0x8000_0000 | number as u32);
-            windows[lpar].push((number, liobn, window, table.cells));
-            let registers = place.bars.iter().flatten().map(|bar| MmioRange {
-                start: GuestRealAddr(bar.real),
-                bytes: bar.bytes.next_multiple_of(pci::BAR_STEP),
-            });
-            mmio[lpar].extend(registers);
-            accesses.push((guest, block));
-            indices.push(index);
-            functions.push(Owned {
-                lpar,
-                pe: place.pe,
-                window,
-                block,
-                liobn,
-                buid: Buid(0x0800_0000_0000_0000 | u64::from(liobn.0)),
-                pages: BTreeMap::new(),
-            });
+            functions.push(Owned::of(lpar, &given)?);
+            accesses[lpar].push(given.access);
+            parts[lpar].push(given);
         }
-        if mistake == Some(Mistake::SharesRegisters) {
-            let theirs: Vec<MmioRange> = mmio[1].clone();
-            mmio[0].extend(theirs);
-        }
-        if mistake == Some(Mistake::MixesMessages) {
-            let (left, right) = accesses.split_at_mut(1);
-            core::mem::swap(&mut left[0].1, &mut right[0].1);
-        }
-        if mistake == Some(Mistake::MixesFunctions) {
-            let (left, right) = accesses.split_at_mut(1);
-            core::mem::swap(&mut left[0].0, &mut right[0].0);
-        }
-        let ways: Vec<&'static Access> = accesses
-            .into_iter()
-            .zip(&functions)
-            .map(|((guest, block), owned)| {
-                keep(Access {
-                    shared,
-                    state: Mutex::new(guest),
-                    block,
-                    first: Irq(owned.block.first.0),
-                })
-            })
-            .collect();
-        let mut lpars = Vec::new();
-        for (number, (windows, mmio)) in windows.into_iter().zip(mmio).enumerate() {
-            let base = RAM_BASES[number]
-                + if mistake == Some(Mistake::ShiftsMemory) {
-                    0x1000
-                } else {
-                    0
-                };
-            let ram = GuestRam::new(cells(RAM_BYTES as usize / 8), RealAddr(base));
-            let mut made = Vec::new();
-            let mixed = mistake == Some(Mistake::MixesWindows);
-            for (nth, (_, liobn, window, table)) in windows.iter().enumerate() {
-                let liobn = if mixed { windows[1 - nth].1 } else { *liobn };
-                let flush = keep(Flush {
-                    shared,
-                    window: *window,
-                    mistake,
-                });
-                made.push(
-                    DmaWindow::new(
-                        liobn,
-                        IoAddr(window.bus_base),
-                        window.page_shift,
-                        table,
-                        flush,
-                    )
-                    .map_err(text)?,
-                );
-            }
-            let pci = (0..FUNCTIONS.len())
-                .filter(|index| index % 2 == number)
-                .map(|index| {
-                    let (owned, place) = (&functions[index], &plan.functions[indices[index]]);
-                    PciFunction::new(PciFunctionConfig {
-                        buid: owned.buid,
-                        location: topology.functions[indices[index]].path.to_string(),
-                        ids: PciIds::default(),
-                        bars: bars(place),
-                        lsi: None,
-                        first_msi: Irq(owned.block.first.0),
-                        reserved_msis: owned.block.count.into(),
-                        msi_capability: 8,
-                        msix_capability: 0,
-                        liobn: owned.liobn,
-                        window_start: owned.window.bus_base,
-                        window_bytes: owned.window.bytes,
-                        access: ways[index],
-                    })
-                });
-            let pci: Vec<PciFunction> = pci.collect();
-            lpars.push(Lpar::new(LparConfig {
-                name: format!("p{number}"),
-                lpid: number as u32 + 1,
-                dma: DmaWindows::new(made, &ram).map_err(text)?,
-                ram,
-                hpt: Hpt::new(cells(Hpt::MIN_BYTES as usize / 8)).ok_or("no page table")?,
-                mmio: Mmio::new(mmio, RAM_BYTES).map_err(text)?,
-                vcpus: vec![Vcpu::new(Server(0), 8 + 8 * number as u32)],
-                processors: Processors::Dedicated,
-                terminal: &Rest,
-                machine: lpar::machine::Machine {
-                    presenter: &Rest,
-                    sources: shared,
-                    foreign: &Rest,
-                    tlb: &Rest,
-                    clock: &Rest,
-                    threads: &Rest,
-                    device_memory: shared,
-                    caches: &Rest,
-                },
-                pci,
-                nvram_bytes: 256,
-                security: CpuSecurity::EMULATED,
-            }));
-        }
+        let lpars = parts.into_iter().enumerate();
+        let lpars = lpars.map(|(number, given)| partition(number, shared, given, mistake));
         let mut run = Self {
             shared,
-            lpars,
+            lpars: lpars.collect::<Result<_, _>>()?,
+            accesses,
             functions,
             fixed: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             summary: Summary::default(),
+            mistake,
             _pool: pool,
         };
         run.note_fixed();
@@ -288,6 +291,7 @@ impl Run {
             6 | 7 => self.map_page(lpar)?,
             8 | 9 => self.any_hcall(lpar),
             10..=13 => self.rtas_apart(lpar)?,
+            14 if self.below(4) == 0 => self.restart(lpar)?,
             _ => self.hostile()?,
         }
         self.check_all()
@@ -296,23 +300,6 @@ impl Run {
 
 fn cells(count: usize) -> &'static [BeU64] {
     Vec::leak((0..count).map(|_| BeU64::new(0)).collect())
-}
-
-fn bars(place: &pci::FunctionPlan) -> Vec<PciBar> {
-    let placed = place.bars.iter().zip(0..);
-    placed
-        .filter_map(|(bar, index)| {
-            let bar = bar.as_ref()?;
-            Some(PciBar {
-                index,
-                bus: bar.pci,
-                real: RealAddr(bar.real),
-                bytes: bar.bytes,
-                space: BarSpace::Memory32,
-                prefetchable: false,
-            })
-        })
-        .collect()
 }
 
 /// Runs a program of `steps` steps made from `seed`.
@@ -346,4 +333,29 @@ pub fn run_lpars_with(
         run.step().map_err(|what| fail(step, what))?;
     }
     Ok(run.summary)
+}
+
+#[cfg(any(test, feature = "cases"))]
+pub(crate) mod tests {
+    use super::*;
+    use ioda::IrqBackend;
+    use lpar_pci::Bridge;
+    use papr_abi::Irq;
+
+    fn numbers_between_the_sources_of_a_bridge_are_nobodys() {
+        for (chip, has_gap) in [(Chip::P7ioc, true), (Chip::Phb3, false)] {
+            let run = Run::new(chip, 0, None).expect("it starts");
+            let port = run.shared.port();
+            let sources = run.lpars[0].machine.sources;
+            let mut gaps = port.irqs();
+            let gap = gaps.find(|irq| !sources.exists(Irq(*irq)));
+            assert_eq!(gap.is_some(), has_gap, "{chip}");
+            for irq in port.irqs() {
+                let is_source = port.kind(ioda::Irq(irq)).is_some();
+                assert_eq!(sources.exists(Irq(irq)), is_source, "{chip} {irq:#x}");
+            }
+        }
+    }
+
+    cases::cases!(numbers_between_the_sources_of_a_bridge_are_nobodys);
 }

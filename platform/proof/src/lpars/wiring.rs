@@ -1,138 +1,136 @@
-//! What two partitions stand on: the bridge's driver behind a lock, and as much of a machine as calls need.
+//! What two partitions stand on: the bridge's driver behind a lock, and as much of a machine as calls need. What is between
+//! calls and driver is `lpar-pci`, as in the hypervisor.
 
 use super::Mistake;
-use crate::machine::Machine;
+use crate::machine::{Machine, Model};
 use alloc::boxed::Box;
-use ioda::{MsiBlock, TceRange};
+use core::ops::Range;
+use ioda::{Bdf, DmaWindow, IrqBackend, IrqKind, MmioIo, MsiBlock, ResetError, TceFlush, TceRange};
 use lpar::machine::{
-    Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Sources, TceInvalidate,
-    Terminal, Threads, Tlb,
+    Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Terminal, Threads, Tlb,
 };
-use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
+use lpar_pci::{Bridge, Bridges, HostBridge};
 use papr_abi::{Irq, RealAddr};
-use pci::GuestFunction;
-use spin::Mutex;
+use pci::{Plan, Topology};
+use spin::{Mutex, Once};
 
 /// The bridge, shared.
 pub(super) struct Shared {
     pub(super) machine: Mutex<Box<dyn Machine>>,
+    pub(super) topology: Topology,
+    pub(super) plan: Plan,
+    pub(super) port: &'static Port,
+    pub(super) registers: Registers,
+    /// A function that is given these messages in place of its own.
+    pub(super) mixed: Once<(Bdf, MsiBlock)>,
 }
 
-impl Sources for Shared {
-    fn set_target(&self, irq: Irq, pir: u32, priority: u8) -> Result<(), Failed> {
-        self.machine
-            .lock()
-            .irqs()
-            .set_target(ioda::Irq(irq.0), pir, priority);
-        Ok(())
+impl Bridge for Shared {
+    type Port = Port;
+
+    fn index(&self) -> u8 {
+        0
     }
-    fn reset(&self, irq: Irq) {
-        self.machine.lock().irqs().reset(ioda::Irq(irq.0));
+    fn topology(&self) -> &Topology {
+        &self.topology
     }
-    fn eoi(&self, irq: Irq) {
-        self.machine.lock().irqs().eoi(ioda::Irq(irq.0));
+    fn plan(&self) -> &Plan {
+        &self.plan
     }
-    fn exists(&self, irq: Irq) -> bool {
-        self.machine.lock().irqs().kind(ioda::Irq(irq.0)).is_some()
+    fn port(&self) -> &'static Port {
+        self.port
+    }
+    fn locked<T>(&self, act: impl FnOnce(&mut dyn HostBridge) -> T) -> T {
+        act(self.machine.lock().host())
+    }
+    fn registers(&self) -> &dyn MmioIo {
+        &self.registers
+    }
+    fn message_block(&self, bdf: Bdf, block: MsiBlock) -> Option<MsiBlock> {
+        let count = block.count;
+        let mixed = self.mixed.get().filter(|(of, _)| *of == bdf);
+        Some(mixed.map_or(block, |(_, other)| MsiBlock { count, ..*other }))
     }
 }
 
-impl DeviceMemory for Shared {
+/// All bridges there are: one.
+#[derive(Clone, Copy)]
+pub(super) struct One(pub(super) &'static Shared);
+
+impl Bridges for One {
+    type Bridge = Shared;
+
+    fn all(&self) -> &'static [Shared] {
+        core::slice::from_ref(self.0)
+    }
+}
+
+/// The half of the driver that needs no lock.
+pub(super) struct Port {
+    pub(super) flush: &'static dyn TceFlush,
+    pub(super) irqs: &'static dyn IrqBackend,
+    pub(super) mistake: Option<Mistake>,
+}
+
+impl TceFlush for Port {
+    fn tce_flush(&self, window: &DmaWindow, range: TceRange) {
+        if self.mistake != Some(Mistake::ForgetsInvalidations) {
+            self.flush.tce_flush(window, range);
+            // What is compared is what holds once the bridge is through.
+            let _ = self.flush.tce_wait();
+        }
+    }
+    fn tce_flush_page(&self, window: &DmaWindow, bus: u64) {
+        if self.mistake != Some(Mistake::ForgetsInvalidations) {
+            self.flush.tce_flush_page(window, bus);
+            let _ = self.flush.tce_wait();
+        }
+    }
+    fn tce_wait(&self) -> Result<(), ResetError> {
+        self.flush.tce_wait()
+    }
+}
+
+impl IrqBackend for Port {
+    fn irqs(&self) -> Range<u32> {
+        self.irqs.irqs()
+    }
+    fn kind(&self, irq: ioda::Irq) -> Option<IrqKind> {
+        self.irqs.kind(irq)
+    }
+    fn set_target(&self, irq: ioda::Irq, server: u32, priority: u8) {
+        self.irqs.set_target(irq, server, priority);
+    }
+    fn reset(&self, irq: ioda::Irq) {
+        self.irqs.reset(irq);
+    }
+    fn eoi(&self, irq: ioda::Irq) {
+        self.irqs.eoi(irq);
+    }
+}
+
+/// Registers of devices.
+pub(super) struct Registers(pub(super) &'static dyn Model);
+
+impl MmioIo for Registers {
+    fn read32(&self, real: u64) -> u32 {
+        self.0.load(real)
+    }
+    fn write32(&self, real: u64, value: u32) {
+        self.0.store(real, value);
+    }
+}
+
+impl DeviceMemory for Registers {
     fn load(&self, at: RealAddr, bytes: u64) -> u64 {
-        let word = self.machine.lock().model().load(at.0 & !3);
+        let word = self.0.load(at.0 & !3);
         u64::from(word)
             & u64::MAX
                 .checked_shr(64 - 8 * bytes.min(8) as u32)
                 .unwrap_or(0)
     }
     fn store(&self, at: RealAddr, _bytes: u64, value: u64) {
-        self.machine.lock().model().store(at.0 & !3, value as u32);
-    }
-}
-
-/// Translations of one window.
-pub(super) struct Flush {
-    pub(super) shared: &'static Shared,
-    pub(super) window: ioda::DmaWindow,
-    pub(super) mistake: Option<Mistake>,
-}
-
-impl TceInvalidate for Flush {
-    fn invalidate(&self, first: u64, pages: u64) {
-        if self.mistake == Some(Mistake::ForgetsInvalidations) {
-            return;
-        }
-        let first = first.wrapping_sub(self.window.bus_base) >> self.window.page_shift;
-        let machine = self.shared.machine.lock();
-        machine.flush().tce_flush(
-            &self.window,
-            TceRange::Pages {
-                first,
-                count: pages,
-            },
-        );
-        // What is compared is what holds once the bridge is through.
-        let _ = machine.flush().tce_wait();
-    }
-}
-
-/// The way to one function.
-pub(super) struct Access {
-    pub(super) shared: &'static Shared,
-    pub(super) state: Mutex<GuestFunction>,
-    pub(super) block: MsiBlock,
-    /// The first of the messages that the partition was told of.
-    pub(super) first: Irq,
-}
-
-fn refused(refusal: pci::Refusal) -> ConfigError {
-    match refusal {
-        pci::Refusal::Parameter => ConfigError::Absent,
-        pci::Refusal::Busy | pci::Refusal::Hardware => ConfigError::Hardware,
-    }
-}
-
-impl PciAccess for Access {
-    fn read(&self, offset: u16, bytes: u8) -> Result<u32, ConfigError> {
-        let mut machine = self.shared.machine.lock();
-        let result = self
-            .state
-            .lock()
-            .read(machine.ioda(), offset.into(), bytes.into());
-        result.map_err(refused)
-    }
-    fn write(&self, offset: u16, bytes: u8, value: u32) -> Result<(), ConfigError> {
-        let mut machine = self.shared.machine.lock();
-        let result = self
-            .state
-            .lock()
-            .write(machine.ioda(), offset.into(), bytes.into(), value);
-        result.map_err(refused)
-    }
-    fn program_msi(
-        &self,
-        kind: MsiKind,
-        address: MsiAddress,
-        first: Irq,
-        count: u32,
-    ) -> Result<(), Failed> {
-        let mut block = self.block;
-        if kind != MsiKind::Msi || first != self.first || count > block.count.into() {
-            return Err(Failed);
-        }
-        block.count = count as u16;
-        let width = if address == MsiAddress::Bits32 {
-            pci::MsiKind::Msi32
-        } else {
-            pci::MsiKind::Msi
-        };
-        let mut machine = self.shared.machine.lock();
-        let done = self.state.lock().set_msi(machine.ioda(), &block, width);
-        done.map_err(|_| Failed)
-    }
-    fn release_msi(&self) {
-        let mut machine = self.shared.machine.lock();
-        let _ = self.state.lock().clear_msi(machine.ioda());
+        self.0.store(at.0 & !3, value as u32);
     }
 }
 

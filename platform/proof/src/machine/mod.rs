@@ -18,14 +18,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use ioda::{Ioda, IodaError, IrqBackend, M64Window, MsiSource, PeNumber, Rid, TceFlush};
 use ioda_model::{Delivery, Refusal};
+use lpar_pci::HostBridge;
 
 /// Driver and model.
 pub(crate) trait Machine: Send {
-    fn ioda(&mut self) -> &mut dyn Ioda;
-    fn msis(&mut self) -> &mut dyn MsiSource;
-    fn flush(&self) -> &dyn TceFlush;
-    fn irqs(&self) -> &dyn IrqBackend;
-    fn model(&self) -> &dyn Model;
+    fn host(&mut self) -> &mut dyn HostBridge;
+    fn ioda(&mut self) -> &mut dyn Ioda {
+        self.host()
+    }
+    fn msis(&mut self) -> &mut dyn MsiSource {
+        self.host()
+    }
+    fn flush(&self) -> &'static dyn TceFlush;
+    fn irqs(&self) -> &'static dyn IrqBackend;
+    fn model(&self) -> &'static dyn Model;
     /// From now on sabotage of what is done again and again counts.
     fn arm(&self);
     /// What only some bridges have.
@@ -42,7 +48,7 @@ pub(crate) trait Extras {
 }
 
 /// What devices and processors can do to a model, and what it tells.
-pub(crate) trait Model {
+pub(crate) trait Model: Sync {
     /// A read of a device; under its own id if function `index` is given, else under `rid`.
     fn read(&self, rid: Rid, index: Option<usize>, address: u64) -> Result<u64, Refusal>;
     fn write(&self, rid: Rid, index: Option<usize>, address: u64) -> Result<u64, Refusal>;

@@ -8,10 +8,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use ioda::{
-    IoSegment, IoSpace, Ioda, IodaError, IrqBackend, M64Segments, M64Window, MsiSource, PeNumber,
-    TceFlush,
+    IoSegment, IoSpace, Ioda, IodaError, IrqBackend, M64Segments, M64Window, PeNumber, TceFlush,
 };
 use ioda_model::{P7ioc as Chip7, P7iocBlock as Block, P7iocRegs};
+use lpar_pci::HostBridge;
 use p7ioc::hub::{Facts, Hub, Processor, Units};
 use p7ioc::{Phb, Port};
 
@@ -76,19 +76,16 @@ pub(super) fn start(
 }
 
 impl Machine for P7iocMachine {
-    fn ioda(&mut self) -> &mut dyn Ioda {
+    fn host(&mut self) -> &mut dyn HostBridge {
         &mut self.phb
     }
-    fn msis(&mut self) -> &mut dyn MsiSource {
-        &mut self.phb
-    }
-    fn flush(&self) -> &dyn TceFlush {
+    fn flush(&self) -> &'static dyn TceFlush {
         self.port
     }
-    fn irqs(&self) -> &dyn IrqBackend {
+    fn irqs(&self) -> &'static dyn IrqBackend {
         self.port
     }
-    fn model(&self) -> &dyn Model {
+    fn model(&self) -> &'static dyn Model {
         self.model
     }
     fn arm(&self) {

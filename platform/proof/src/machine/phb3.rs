@@ -6,8 +6,9 @@ use crate::Chip;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use ioda::{Ioda, IrqBackend, MsiSource, PhbId, TceFlush};
+use ioda::{Ioda, IrqBackend, PhbId, TceFlush};
 use ioda_model::{Kind, Phb3 as Chip8};
+use lpar_pci::HostBridge;
 use phb3::{Bases, Pbcq, Phb3, Port};
 
 type Regs = Tap<&'static Chip8>;
@@ -45,19 +46,16 @@ pub(super) fn start(
 }
 
 impl Machine for Phb3Machine {
-    fn ioda(&mut self) -> &mut dyn Ioda {
+    fn host(&mut self) -> &mut dyn HostBridge {
         &mut self.phb
     }
-    fn msis(&mut self) -> &mut dyn MsiSource {
-        &mut self.phb
-    }
-    fn flush(&self) -> &dyn TceFlush {
+    fn flush(&self) -> &'static dyn TceFlush {
         self.port
     }
-    fn irqs(&self) -> &dyn IrqBackend {
+    fn irqs(&self) -> &'static dyn IrqBackend {
         self.port
     }
-    fn model(&self) -> &dyn Model {
+    fn model(&self) -> &'static dyn Model {
         self.model
     }
     fn arm(&self) {

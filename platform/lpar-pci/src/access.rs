@@ -1,0 +1,178 @@
+//! What a partition's calls do to one of its functions: [`Access`]; and [`quiesce`], when they have ended.
+
+use crate::{Bridge, HostBridge};
+use core::fmt::Display;
+use ioda::{Ioda, MmioIo, MsiBlock, TceFlush};
+use lpar::Lpar;
+use lpar::machine::Failed;
+use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
+use papr_abi::Irq;
+use pci::{GuestFunction, MsiSetupError, Refusal};
+use spin::Mutex;
+
+/// The way of a partition's calls to one of its functions. The function's state is locked first, then its bridge.
+pub struct Access<B: 'static> {
+    bridge: &'static B,
+    state: Mutex<GuestFunction>,
+    block: Option<MsiBlock>,
+}
+
+impl<B: Bridge> Access<B> {
+    /// The way to the function of `bridge` that `guest` filters; `block` are the messages it may have.
+    pub(crate) const fn new(
+        bridge: &'static B,
+        guest: GuestFunction,
+        block: Option<MsiBlock>,
+    ) -> Self {
+        Self {
+            bridge,
+            state: Mutex::new(guest),
+            block,
+        }
+    }
+
+    /// Silences the function: no DMA, no message comes from it afterwards, until its owner lets it again.
+    fn silence(&self) {
+        let mut state = self.state.lock();
+        let done = self.bridge.locked(|host| state.restart(host));
+        note(&state, "is not silent", done);
+    }
+}
+
+impl<B: Bridge> PciAccess for Access<B> {
+    fn read(&self, offset: u16, bytes: u8) -> Result<u32, ConfigError> {
+        let mut state = self.state.lock();
+        let read = self
+            .bridge
+            .locked(|host| state.read(host, offset.into(), bytes.into()));
+        read.map_err(config_error)
+    }
+
+    fn write(&self, offset: u16, bytes: u8, value: u32) -> Result<(), ConfigError> {
+        let mut state = self.state.lock();
+        let written = self
+            .bridge
+            .locked(|host| state.write(host, offset.into(), bytes.into(), value));
+        written.map_err(config_error)
+    }
+
+    fn program_msi(
+        &self,
+        kind: MsiKind,
+        address: MsiAddress,
+        first: Irq,
+        count: u32,
+    ) -> Result<(), Failed> {
+        let own = self.block.ok_or(Failed)?;
+        let count = u16::try_from(count).map_err(|_| Failed)?;
+        if own.first.0 != first.0 || count > own.count {
+            return Err(Failed);
+        }
+        let mut state = self.state.lock();
+        let block = MsiBlock { count, ..own };
+        let block = self.bridge.message_block(state.bdf(), block);
+        let registers = self.bridge.registers();
+        self.bridge.locked(|host| {
+            let done = block.map(|block| match kind {
+                MsiKind::Msi => use_msi(&mut state, host, address, &block),
+                MsiKind::MsiX => use_msix(&mut state, host, registers, &block),
+            });
+            let has_messages = done.is_some_and(|done| note(&state, "messages", done));
+            if has_messages && set_wire(&mut state, host, Wire::Off) {
+                return Ok(());
+            }
+            release(&mut state, host);
+            Err(Failed)
+        })
+    }
+
+    fn release_msi(&self) {
+        let mut state = self.state.lock();
+        self.bridge.locked(|host| release(&mut state, host));
+    }
+}
+
+fn config_error(refusal: Refusal) -> ConfigError {
+    match refusal {
+        // The caller checked offset and width, so the function has no such register: all ones.
+        Refusal::Parameter => ConfigError::Absent,
+        Refusal::Busy | Refusal::Hardware => ConfigError::Hardware,
+    }
+}
+
+fn use_msi(
+    state: &mut GuestFunction,
+    host: &mut dyn HostBridge,
+    address: MsiAddress,
+    block: &MsiBlock,
+) -> Result<(), MsiSetupError> {
+    let width = match address {
+        MsiAddress::Bits32 => pci::MsiKind::Msi32,
+        MsiAddress::Any => pci::MsiKind::Msi,
+    };
+    state.clear_msix(host)?;
+    state.set_msi(host, block, width)
+}
+
+fn use_msix(
+    state: &mut GuestFunction,
+    host: &mut dyn HostBridge,
+    registers: &dyn MmioIo,
+    block: &MsiBlock,
+) -> Result<(), MsiSetupError> {
+    state.clear_msi(host)?;
+    state.set_msix(host, registers, core::slice::from_ref(block))
+}
+
+/// Takes all messages away, as far as the function answers, and lets it pull its wire.
+fn release(state: &mut GuestFunction, host: &mut dyn HostBridge) {
+    let msi = state.clear_msi(host);
+    note(state, "messages", msi);
+    let msix = state.clear_msix(host);
+    note(state, "messages", msix);
+    set_wire(state, host, Wire::On);
+}
+
+/// Whether a function may pull its INTx wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    On,
+    Off,
+}
+
+/// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
+/// function's. Returns whether that was done.
+fn set_wire(state: &mut GuestFunction, host: &mut dyn Ioda, wire: Wire) -> bool {
+    /// The command register, and its bit that keeps the wire quiet.
+    const COMMAND: u32 = 4;
+    const INTX_OFF: u32 = 1 << 10;
+    let off = if wire == Wire::Off { INTX_OFF } else { 0 };
+    let done = state
+        .read(host, COMMAND, 2)
+        .and_then(|command| state.write(host, COMMAND, 2, (command & !INTX_OFF) | off));
+    note(state, "INTx", done)
+}
+
+/// Logs what went wrong; returns whether nothing did.
+fn note(state: &GuestFunction, what: &str, done: Result<(), impl Display>) -> bool {
+    if let Err(error) = &done {
+        log::warn!("{}: {what}: {error}", state.bdf());
+    }
+    done.is_ok()
+}
+
+/// Takes back all that a partition set up in its functions, none of its processors running: no DMA and no message comes
+/// from them afterwards, its windows translate nothing, and what `bridges` had under way has ended.
+pub fn quiesce<B: Bridge>(lpar: &Lpar, accesses: &[&Access<B>], bridges: &[B]) {
+    for access in accesses {
+        access.silence();
+    }
+    for window in lpar.dma.iter() {
+        window.clear_all();
+    }
+    for bridge in bridges {
+        if bridge.port().tce_wait().is_err() {
+            log::warn!("phb{}: DMA does not end", bridge.index());
+        }
+    }
+}
