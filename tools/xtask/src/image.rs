@@ -122,7 +122,7 @@ fn functions(file: &object::File<'_>) -> Result<Vec<Function>> {
                     .name()
                     .ok()
                     .filter(|name| !name.is_empty() && !name.starts_with(['.', '$']))?;
-                let name = format!("{:#}", rustc_demangle::demangle(name));
+                let name = short(&format!("{:#}", rustc_demangle::demangle(name)));
                 Some((symbol.address(), symbol.size(), symbol.size() == 0, name))
             })
             .collect();
@@ -159,6 +159,40 @@ fn functions(file: &object::File<'_>) -> Result<Vec<Function>> {
     functions.sort_by_key(|function| function.address);
     functions.dedup_by_key(|function| function.address);
     Ok(functions)
+}
+
+/// Returns `name` without what few need of types in it: their modules, and their own parameters.
+///
+/// Names are a tenth of the image; half of that would be spelled-out types.
+fn short(name: &str) -> String {
+    let mut text = String::new();
+    let (mut depth, mut last) = (0u32, ' ');
+    // Where the path begins in `text` that is being read.
+    let mut path = 0;
+    for c in name.chars() {
+        // The arrow of a function's type closes nothing.
+        let closes = c == '>' && last != '-';
+        if closes {
+            depth = depth.saturating_sub(1);
+        }
+        if depth < 2 {
+            if c == '<' && depth == 1 {
+                text.push_str("<_");
+            } else {
+                text.push(c);
+            }
+            if depth > 0 && text.ends_with("::") {
+                text.truncate(path);
+            } else if !(c.is_alphanumeric() || "_:".contains(c)) {
+                path = text.len();
+            }
+        }
+        if c == '<' {
+            depth += 1;
+        }
+        last = c;
+    }
+    text
 }
 
 /// Writes the table: magic, u32 count, u32 bytes of names, records (u32 address, size, name offset), names with NULs.
@@ -240,6 +274,33 @@ mod tests {
         // A label reaches to the end of its section.
         assert_eq!(name(0x17F), Some(("vector_0x200".to_owned(), 0x3F)));
         assert_eq!(name(0x180), None);
+    }
+
+    #[test]
+    fn types_in_names_are_short() {
+        for (long, wanted) in [
+            ("boot::entry", "boot::entry"),
+            (
+                "<console::ring::Ring<B> as console::mux::Output>::peek",
+                "<Ring<_> as Output>::peek",
+            ),
+            (
+                "<core::iter::adapters::Map<I,fn(a::B) -> c::D<E>> as core::x::Y>::next::<z::Z>",
+                "<Map<_> as Y>::next::<Z>",
+            ),
+            (
+                "<spin::once::Once<T>>::call<fn(u32) -> u8>",
+                "<Once<_>>::call<fn(u32) -> u8>",
+            ),
+            (
+                "lpar::hcall::serve::{closure#0}",
+                "lpar::hcall::serve::{closure#0}",
+            ),
+            ("a<b", "a<b"),
+            ("a>>b::c", "a>>b::c"),
+        ] {
+            assert_eq!(short(long), wanted);
+        }
     }
 
     #[test]
