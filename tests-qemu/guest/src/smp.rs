@@ -29,6 +29,9 @@ pub(crate) enum Order {
     CedeForEver = 4,
 }
 
+/// In the second result while [`Order::CedeThenSpin`] spins.
+pub(crate) const SPINS: u64 = 0x5350_494e;
+
 /// What a processor and its master tell each other.
 struct Mailbox {
     order: AtomicU64,
@@ -165,7 +168,9 @@ pub(crate) extern "C" fn secondary_main() -> ! {
                 cpu::set_dec(30 * TICKS_PER_MS);
                 let _ = hcall(token::H_CEDE, []);
                 cpu::set_ee(0);
+                mailbox.result[1].store(SPINS, SeqCst);
                 cpu::spin(1000 * TICKS_PER_MS);
+                mailbox.result[1].store(0, SeqCst);
             });
             mailbox.result[0].store(trap.vector, SeqCst);
             mailbox.done.fetch_add(1, SeqCst);
