@@ -52,8 +52,8 @@ pub(crate) struct Context {
     /// Linux guests that are not there make their cases fail instead of being skipped.
     #[arg(long)]
     pub(crate) require_guests: bool,
-    /// Multiplies every time limit: for slow or busy hosts.
-    #[arg(long, default_value_t = 1)]
+    /// Multiplies every time limit, which are what an idle host of two CPUs keeps with room; a busy or slow one needs more.
+    #[arg(long, default_value_t = 4)]
     patience: u32,
     /// More words for guest-test's command line in the case `guest-test`, such as `only=tce`.
     #[arg(long, default_value = "")]

@@ -15,6 +15,8 @@ pub(crate) const MSR_PR: u64 = 1 << 14;
 pub(crate) const MSR_IR_DR: u64 = 0x30;
 /// Timebase ticks in a millisecond (512 MHz).
 pub(crate) const TICKS_PER_MS: u64 = 512_000;
+/// How long anything may take that must come: a busy host makes everything late.
+pub(crate) const PATIENCE: u64 = 30_000 * TICKS_PER_MS;
 /// How many processors the payload has areas for.
 pub(crate) const MAX_CPUS: usize = 4;
 /// The decrementer's largest value, some 4 s away.
@@ -200,6 +202,16 @@ pub(crate) unsafe fn set_msr(value: u64) {
 pub(crate) fn spin(ticks: u64) {
     let start = timebase();
     while timebase().wrapping_sub(start) < ticks {}
+}
+/// Spins until `condition` holds; whether it did before [`PATIENCE`] ran out.
+pub(crate) fn until(condition: impl Fn() -> bool) -> bool {
+    let start = timebase();
+    while !condition() {
+        if timebase() - start > PATIENCE {
+            return false;
+        }
+    }
+    true
 }
 
 /// Special registers that are the partition's: FSCR, DSCR, TAR, AMR, VRSAVE, BESCR.

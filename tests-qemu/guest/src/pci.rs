@@ -3,7 +3,7 @@
 //! Source of edu's registers: QEMU, "EDU device" (docs/specs/edu). They are in the byte order of the
 //! processor that QEMU emulates, so no swap is needed here.
 
-use crate::cpu::{self, TICKS_PER_MS};
+use crate::cpu;
 use crate::hcall::hcall;
 use crate::rtas::{self, Reply};
 use crate::suite::{Fail, Outcome, holds, ok, status};
@@ -224,8 +224,8 @@ impl Edu {
         // The device takes 100 ms for a transfer, whatever it comes to.
         while idle()?[0] & 1 != 0 {
             holds(
-                "a DMA ends within 5 s",
-                (cpu::timebase() - start < 5000 * TICKS_PER_MS).then_some(()),
+                "a DMA ends in time",
+                (cpu::timebase() - start < cpu::PATIENCE).then_some(()),
             )?;
         }
         Ok(())

@@ -94,12 +94,12 @@ pub(crate) fn start(platform: &Platform, cpu: usize) -> Outcome {
 pub(crate) fn stop(platform: &Platform, cpu: usize) -> Outcome {
     give(cpu, Order::Stop);
     let start = cpu::timebase();
-    while cpu::timebase() - start < 5000 * TICKS_PER_MS {
+    while cpu::timebase() - start < cpu::PATIENCE {
         if state(platform, cpu) == Some(0) {
             return Ok(());
         }
     }
-    Err(Fail::Because("the processor stops within 5 s"))
+    Err(Fail::Because("the processor stops in time"))
 }
 
 /// Gives `cpu` an order; the number to give to [`wait`].
@@ -114,14 +114,14 @@ pub(crate) fn give(cpu: usize, order: Order) -> u64 {
 pub(crate) fn register_vpa(cpu: usize, area: u64) -> Outcome {
     MAILBOXES[cpu % MAX_CPUS].argument.store(area, SeqCst);
     let before = give(cpu, Order::RegisterVpa);
-    wait(cpu, before, "H_REGISTER_VPA returns within 5 s")?;
+    wait(cpu, before, "H_REGISTER_VPA returns in time")?;
     status("H_REGISTER_VPA", result(cpu)[0].cast_signed(), 0)
 }
 
 /// Waits until `cpu` has done one more than `before` orders.
 pub(crate) fn wait(cpu: usize, before: u64, what: &'static str) -> Outcome {
     let start = cpu::timebase();
-    while cpu::timebase() - start < 5000 * TICKS_PER_MS {
+    while cpu::timebase() - start < cpu::PATIENCE {
         if MAILBOXES[cpu % MAX_CPUS].done.load(SeqCst) != before {
             return Ok(());
         }
@@ -157,7 +157,7 @@ pub(crate) extern "C" fn secondary_main() -> ! {
             take(mailbox, || {
                 let start = cpu::timebase();
                 cpu::set_ee(MSR_EE);
-                while cpu::msr() & MSR_EE != 0 && cpu::timebase() - start < 5000 * TICKS_PER_MS {}
+                while cpu::msr() & MSR_EE != 0 && cpu::timebase() - start < cpu::PATIENCE {}
             });
         } else if order == Order::Cede as u64 {
             take(mailbox, || {
@@ -169,7 +169,7 @@ pub(crate) extern "C" fn secondary_main() -> ! {
                 let _ = hcall(token::H_CEDE, []);
                 cpu::set_ee(0);
                 mailbox.result[1].store(SPINS, SeqCst);
-                cpu::spin(1000 * TICKS_PER_MS);
+                let _ = cpu::until(|| trap::so_far().1 == 0x100);
                 mailbox.result[1].store(0, SeqCst);
             });
             mailbox.result[0].store(trap.vector, SeqCst);

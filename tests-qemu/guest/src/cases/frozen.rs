@@ -3,7 +3,7 @@
 //! The hypervisor was told to inject an error into the first edu's endpoint some seconds after it was asked to, and
 //! to thaw its registers, not its DMA, some seconds later. The cases follow each other.
 
-use crate::cpu::{self, TICKS_PER_MS};
+use crate::cpu::{self, PATIENCE};
 use crate::hcall::{Page, hcall};
 use crate::pci::{Edu, edu};
 use crate::suite::{Fail, Outcome, cases, holds, ok, same};
@@ -24,8 +24,6 @@ const UNTOUCHED: u64 = 0x00c0_ffee_00c0_ffee;
 const LOADED: u64 = 0x1122_3344_5566_7788;
 const SOURCE_AT: u64 = 0x30_0000;
 const TARGET_AT: u64 = 0x10_0000;
-/// How long the next state of the endpoint may take to come.
-const PATIENCE: u64 = 30_000 * TICKS_PER_MS;
 
 /// Edu `number`, its window's pages mapped.
 fn device(platform: &Platform, number: usize) -> Result<Edu, Fail> {

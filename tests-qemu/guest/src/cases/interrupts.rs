@@ -29,7 +29,7 @@ fn decrementer_comes_at_0x900_once_open(platform: &Platform) -> Outcome {
         cpu::spin(3 * TICKS_PER_MS);
         (closed, vector_closed) = crate::trap::so_far();
         cpu::set_ee(MSR_EE);
-        cpu::spin(3 * TICKS_PER_MS);
+        let _ = cpu::until(|| crate::trap::so_far().0 > 0);
         cpu::set_ee(0);
     });
     cpu::set_dec(DEC_FAR);
@@ -47,7 +47,7 @@ fn external_comes_at_0x500_once_open(platform: &Platform) -> Outcome {
     let (count, trap) = expecting(|| {
         cpu::set_ee(MSR_EE);
         status = xics::ipi(platform, 4).status;
-        cpu::spin(3 * TICKS_PER_MS);
+        let _ = cpu::until(|| crate::trap::so_far().0 > 0);
         cpu::set_ee(0);
     });
     let pending = xics::xirr()?;

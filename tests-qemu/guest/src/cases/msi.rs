@@ -8,7 +8,7 @@ use crate::mmu::{self, Base, EA_4K};
 use crate::pci::{self, Edu, edu};
 use crate::rtas;
 use crate::suite::{Fail, Outcome, cases, holds, ok, refused, same, status};
-use crate::trap::expecting;
+use crate::trap::{expecting, so_far};
 use crate::tree::Platform;
 use papr_abi::hpte::r;
 use papr_abi::{HError, token};
@@ -82,6 +82,9 @@ fn route(platform: &Platform, source: u32, priority: u32) -> Outcome {
         0,
     )
 }
+/// How long an interrupt may take that must come.
+const PATIENCE_MS: u64 = cpu::PATIENCE / TICKS_PER_MS;
+
 /// The interrupt that becomes pending within `ms`, taken by H_XIRR; 0 when none does.
 fn pending(ms: u64) -> Result<u64, Fail> {
     let start = cpu::timebase();
@@ -159,7 +162,7 @@ fn a_message_arrives_at_its_server(platform: &Platform) -> Outcome {
         device.store(edu::IRQ_RAISE, 1)?;
         let (count, trap) = expecting(|| {
             cpu::set_ee(cpu::MSR_EE);
-            cpu::spin(20 * TICKS_PER_MS);
+            let _ = cpu::until(|| so_far().0 > 0);
             cpu::set_ee(0);
         });
         let word = xirr()?;
@@ -186,7 +189,7 @@ fn a_masked_source_waits_until_it_is_on(platform: &Platform) -> Outcome {
     device.store(edu::IRQ_RAISE, 1)?;
     let masked = pending(20)?;
     let on = rtas::named(platform, "ibm,int-on", &[source], 1).map_or(-3, |reply| reply.status);
-    let shown = pending(1000)?;
+    let shown = pending(PATIENCE_MS)?;
     device.store(edu::IRQ_ACK, 1)?;
     if shown != 0 {
         eoi(shown)?;
@@ -214,12 +217,12 @@ fn the_line_is_level_sensitive(platform: &Platform) -> Outcome {
     )?;
     route(platform, source.out[0], PRIORITY)?;
     device.store(edu::IRQ_RAISE, 2)?;
-    let first = pending(1000)?;
+    let first = pending(PATIENCE_MS)?;
     // Not acknowledged at the device, it is back once it is ended.
     let mut again = 0;
     if first != 0 {
         eoi(first)?;
-        again = pending(1000)?;
+        again = pending(PATIENCE_MS)?;
     }
     device.store(edu::IRQ_ACK, 2)?;
     if again != 0 {
@@ -278,7 +281,7 @@ fn the_message_is_not_the_guests_to_write(platform: &Platform) -> Outcome {
         );
     }
     device.store(edu::IRQ_RAISE, 1)?;
-    let word = pending(1000)?;
+    let word = pending(PATIENCE_MS)?;
     if word != 0 {
         eoi(word)?;
     }
@@ -325,7 +328,7 @@ fn a_message_of_another_function_is_dropped(platform: &Platform) -> Outcome {
     )?;
     // The second one still works.
     second.store(edu::IRQ_RAISE, 1)?;
-    let real = pending(1000)?;
+    let real = pending(PATIENCE_MS)?;
     if real != 0 {
         eoi(real)?;
     }

@@ -17,17 +17,6 @@ cases!("smp":
     beyond_qemu: sys_reset_reaches_a_processor_that_slept_and_spins, dispatch_count_of_a_ceded_processor_is_odd,
 );
 
-/// Whether `condition` comes to hold.
-fn within_5_s(condition: impl Fn() -> bool) -> bool {
-    let start = cpu::timebase();
-    while !condition() {
-        if cpu::timebase() - start > 5000 * TICKS_PER_MS {
-            return false;
-        }
-    }
-    true
-}
-
 fn two(platform: &Platform) -> Outcome {
     if platform.cpus < 2 {
         Err(Fail::Skip("one processor only"))
@@ -107,7 +96,7 @@ fn ipi_crosses_over(platform: &Platform) -> Outcome {
         let before = smp::give(1, Order::TakeInterrupt);
         outcome = outcome.and(ipi(platform, 1, 4));
         outcome =
-            outcome.and_then(|()| took_the_ipi(smp::wait(1, before, "the IPI arrives within 5 s")));
+            outcome.and_then(|()| took_the_ipi(smp::wait(1, before, "the IPI arrives in time")));
     }
     smp::stop(platform, 1)?;
     outcome
@@ -127,7 +116,7 @@ fn ceded(platform: &Platform, wake: impl Fn() -> Outcome) -> Outcome {
             outcome = outcome.and(Err(Fail::Because("the processor waits until it is woken")));
         }
         outcome = outcome.and(wake());
-        outcome = outcome.and(smp::wait(1, before, "the processor wakes within 5 s"));
+        outcome = outcome.and(smp::wait(1, before, "the processor wakes in time"));
     }
     smp::stop(platform, 1)?;
     outcome
@@ -156,15 +145,15 @@ fn sys_reset_reaches_a_processor_that_slept_and_spins(platform: &Platform) -> Ou
     smp::start(platform, 1)?;
     let before = smp::give(1, Order::CedeThenSpin);
     // How soon it gets there is its host's affair, and that of who shares its thread.
-    let spins = within_5_s(|| smp::result(1)[1] == smp::SPINS);
+    let spins = cpu::until(|| smp::result(1)[1] == smp::SPINS);
     let reset = ok(
         "H_SIGNAL_SYS_RESET",
         hcall(token::H_SIGNAL_SYS_RESET, [u64::from(platform.servers[1])]),
     );
-    let done = smp::wait(1, before, "the processor is back within 5 s");
+    let done = smp::wait(1, before, "the processor is back in time");
     let vector = smp::result(1)[0];
     smp::stop(platform, 1)?;
-    holds("it spins within 5 s", spins.then_some(()))?;
+    holds("it spins in time", spins.then_some(()))?;
     reset?;
     done?;
     same("vector", vector, 0x100)
@@ -180,10 +169,10 @@ fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
     let shared = PAGES[3].get32((vpa::STATUS / 4) as usize) >> 16 & vpa::STATUS_SHARED as u32;
     let running = count();
     let before = smp::give(1, Order::Cede);
-    let ceded = within_5_s(|| count() & 1 == 1);
+    let ceded = cpu::until(|| count() & 1 == 1);
     cpu::spin(20 * TICKS_PER_MS);
     let asleep = count();
-    let woken = ipi(platform, 1, 4).and(smp::wait(1, before, "the processor wakes within 5 s"));
+    let woken = ipi(platform, 1, 4).and(smp::wait(1, before, "the processor wakes in time"));
     let awake = count();
     let off = smp::register_vpa(1, 0);
     smp::stop(platform, 1)?;
@@ -195,7 +184,7 @@ fn dispatch_count_of_a_ceded_processor_is_odd(platform: &Platform) -> Outcome {
         same("parity while it runs", running & 1, 0)?;
         same("parity once woken", awake & 1, 0)?;
     }
-    holds("it cedes within 5 s", ceded.then_some(()))?;
+    holds("it cedes in time", ceded.then_some(()))?;
     same("parity while it has ceded", asleep & 1, 1)?;
     status(
         "counts rise",
