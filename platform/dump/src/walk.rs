@@ -1,8 +1,10 @@
 //! From what the hypervisor holds of a bridge to records: [`bridge`].
 
 use crate::record::{FunctionRole, Generation, M64Owner, Owner, Record};
-use ioda::{Caps, DmaModel, DmaWindow, Irq, IrqBackend, IrqKind, M64Map, MsiBlock};
-use pci::{Plan, Role, Topology};
+use ioda::{
+    Caps, DmaModel, DmaWindow, Irq, IrqBackend, IrqKind, M64Map, M64Window, MsiBlock, PeNumber,
+};
+use pci::{FunctionPlan, M64Share, Plan, Role, SharedWindow, Topology};
 
 /// A bridge, as far as it is shown.
 #[derive(Clone, Copy)]
@@ -129,19 +131,11 @@ pub fn bridge<'g>(
                 pe,
             });
         }
-        for (window, map) in plan.m64.iter().flatten() {
-            let (base, shift, owner) = match *map {
-                M64Map::SinglePe { base, shift, pe } => (base, shift, M64Owner::Single(pe)),
-                M64Map::AnyMap { base, shift, pes } => (base, shift, M64Owner::Segments(pes)),
-                M64Map::SegmentIsPe { base, shift } => (base, shift, M64Owner::SegmentIsPe),
+        for share in plan.m64.iter().flatten() {
+            let M64Share::Whole(window, map) = *share else {
+                continue;
             };
-            to(Record::M64 {
-                phb,
-                window: *window,
-                base,
-                bytes: 1u64.checked_shl(shift.into()).unwrap_or(0),
-                owner,
-            });
+            to(m64(phb, window, map));
         }
         to(Record::Dma {
             phb,
@@ -162,5 +156,50 @@ pub fn bridge<'g>(
         if let Some(irq) = grant.lsi {
             to(Record::Lsi { phb, pe, irq });
         }
+    }
+    for window in &view.plan.windows {
+        let mut pes = [caps.reserved_pe; 8];
+        for grant in grants.clone() {
+            let plan = view.plan.functions.get(grant.index);
+            plan.into_iter()
+                .for_each(|plan| give(&mut pes, window, plan));
+        }
+        if pes.iter().any(|pe| *pe != caps.reserved_pe) {
+            let SharedWindow { base, shift, .. } = *window;
+            to(m64(phb, window.window, M64Map::AnyMap { base, shift, pes }));
+        }
+    }
+}
+
+/// Puts a function's endpoint in its segments of `window`.
+fn give(pes: &mut [PeNumber; 8], window: &SharedWindow, plan: &FunctionPlan) {
+    for share in plan.m64.iter().flatten() {
+        let M64Share::Segments {
+            window: number,
+            first,
+            last,
+        } = *share
+        else {
+            continue;
+        };
+        let slots = pes.get_mut(first.into()..=last.into());
+        if number == window.window {
+            slots.into_iter().for_each(|slots| slots.fill(plan.pe));
+        }
+    }
+}
+
+fn m64(phb: u8, window: M64Window, map: M64Map) -> Record<'static> {
+    let (base, shift, owner) = match map {
+        M64Map::SinglePe { base, shift, pe } => (base, shift, M64Owner::Single(pe)),
+        M64Map::AnyMap { base, shift, pes } => (base, shift, M64Owner::Segments(pes)),
+        M64Map::SegmentIsPe { base, shift } => (base, shift, M64Owner::SegmentIsPe),
+    };
+    Record::M64 {
+        phb,
+        window,
+        base,
+        bytes: 1u64.checked_shl(shift.into()).unwrap_or(0),
+        owner,
     }
 }

@@ -1,8 +1,8 @@
 //! [`Ioda`]: a bridge, in IODA's terms.
 
 use crate::{
-    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaWindow, IodaError, M32Segment, M64Window,
-    PeNumber, ResetError, RidSel, TceTable, TveIndex,
+    Bdf, Caps, CfgError, CfgOffset, CfgWidth, DmaWindow, IodaError, M32Segment, M64Segments,
+    M64Window, PeNumber, ResetError, RidSel, TceTable, TveIndex,
 };
 use bitflags::bitflags;
 
@@ -155,6 +155,11 @@ pub trait Ioda {
     /// [`IodaError::M64Window`], [`IodaError::Pe`], [`IodaError::M64Range`]; the last one also for a kind that
     /// the bridge does not have ([`crate::M64Caps::kinds`]).
     fn set_m64(&mut self, window: M64Window, map: Option<M64Map>) -> Result<(), IodaError>;
+
+    /// The segments of its 64-bit windows, where each is any endpoint's.
+    fn m64_segments(&mut self) -> Option<&mut dyn M64Segments> {
+        None
+    }
 
     /// Opens a DMA window for `pe` alone, translated by `table`, at the first free place or at `at` if given.
     ///

@@ -60,7 +60,7 @@ bitflags! {
         const SINGLE_PE = 1;
         /// Segments, and the number of a segment is that of its endpoint.
         const SEGMENT_IS_PE = 2;
-        /// Segments, any to any endpoint.
+        /// Eight segments, any to any endpoint.
         const ANY_MAP = 4;
     }
 }
@@ -76,7 +76,7 @@ pub struct M64Caps {
     pub windows: u8,
     /// What a window can be.
     pub kinds: M64Kinds,
-    /// log2 of the smallest single-endpoint window, bytes.
+    /// log2 of the smallest window that is one endpoint's, or whose segments are any endpoint's, bytes.
     pub single_pe_shift: u8,
     /// Segments of a segmented window.
     pub segments: u16,

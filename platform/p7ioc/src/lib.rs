@@ -244,6 +244,10 @@ impl<R: RegIo + Sync> Ioda for Phb<R> {
         }
     }
 
+    fn m64_segments(&mut self) -> Option<&mut dyn M64Segments> {
+        Some(self)
+    }
+
     /// A window is 128 MiB or 256 MiB, or a multiple of 256 MiB up to what is free in a row; `at` is its
     /// first slot. The bus address is that of the slot. [`IodaError::Table`] for other sizes.
     fn dma_create(

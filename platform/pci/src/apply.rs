@@ -3,9 +3,11 @@
 use crate::config::{COMMAND, ConfigSpace, bridge, command};
 use crate::describe::bar_offset;
 use crate::plan::FunctionPlan;
-use crate::{BarKind, Function, Isolation, Path, Plan, Role, Topology, Window};
+use crate::{
+    BarKind, Function, Isolation, M64Share, Path, Plan, Role, SharedWindow, Topology, Window,
+};
 use core::fmt;
-use ioda::{CfgError, Ioda, IodaError, M32Segment, PeNumber, Rid, RidRule, RidSel};
+use ioda::{CfgError, Ioda, IodaError, M32Segment, M64Map, PeNumber, Rid, RidRule, RidSel};
 
 /// A plan could not be programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +61,23 @@ const PREFETCH_CLOSED: u32 = 0x0001_fff1;
 const IO_CLOSED: u16 = 0x00f0;
 
 impl Plan {
-    /// Programs all BARs and bridge windows. Bridges forward from then on; devices stay silent.
+    /// Programs all BARs and bridge windows, and opens the 64-bit windows that functions have segments of, all of which are
+    /// nobody's. Bridges forward from then on; devices stay silent.
     ///
     /// # Errors
-    /// [`ApplyError::Config`], [`ApplyError::Bar`].
+    /// [`ApplyError::Host`], [`ApplyError::Config`], [`ApplyError::Bar`].
     pub fn apply(&self, topology: &Topology, host: &mut dyn Ioda) -> Result<(), ApplyError> {
+        let root = topology.functions.first().map(|function| function.path);
+        let pes = [host.caps().reserved_pe; 8];
+        for SharedWindow {
+            window,
+            base,
+            shift,
+        } in self.windows.iter().copied()
+        {
+            host.set_m64(window, Some(M64Map::AnyMap { base, shift, pes }))
+                .map_err(|error| ApplyError::Host(root.unwrap_or(Path::root(0)), error))?;
+        }
         for (function, plan) in topology.functions.iter().zip(&self.functions) {
             let mut config = ConfigSpace::new(host, function.bdf);
             let wrap = |error| ApplyError::Config(function.path, error);
@@ -107,8 +121,8 @@ impl Plan {
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), plan.pe).map_err(wrap)?;
         }
-        for (window, map) in plan.m64.into_iter().flatten() {
-            host.set_m64(window, Some(map)).map_err(wrap)?;
+        for share in plan.m64.into_iter().flatten() {
+            give_share(host, share, Some(plan.pe)).map_err(wrap)?;
         }
         let mut config = ConfigSpace::new(host, function.bdf);
         config
@@ -137,8 +151,8 @@ impl Plan {
             .map_err(|error| ApplyError::Config(function.path, error))?;
         let wrap = |error| ApplyError::Host(function.path, error);
         let reserved = host.caps().reserved_pe;
-        for (window, _) in plan.m64.into_iter().flatten() {
-            host.set_m64(window, None).map_err(wrap)?;
+        for share in plan.m64.into_iter().flatten() {
+            give_share(host, share, None).map_err(wrap)?;
         }
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), reserved).map_err(wrap)?;
@@ -157,6 +171,22 @@ impl Plan {
         let both = topology.functions.get(index).zip(self.functions.get(index));
         both.filter(|(function, _)| function.is_endpoint())
             .ok_or(ApplyError::Function)
+    }
+}
+
+/// Gives what a BAR has of 64-bit windows to `pe`, or takes it back. Others' segments of the same window stay.
+fn give_share(host: &mut dyn Ioda, share: M64Share, pe: Option<PeNumber>) -> Result<(), IodaError> {
+    match share {
+        M64Share::Whole(window, map) => host.set_m64(window, pe.map(|_| map)),
+        M64Share::Segments {
+            window,
+            first,
+            last,
+        } => {
+            let pe = pe.unwrap_or(host.caps().reserved_pe);
+            let segments = host.m64_segments().ok_or(IodaError::M64Range)?;
+            (first..=last).try_for_each(|segment| segments.map_m64(window, segment, pe))
+        }
     }
 }
 

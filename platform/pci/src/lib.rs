@@ -45,7 +45,9 @@ pub use function::{
 pub use guest::{GuestFunction, Intx, Refusal};
 pub use msi::{MsiKind, MsiSetupError};
 pub use path::{Path, PathParseError};
-pub use plan::{BAR_STEP, BarPlace, FunctionPlan, Place, Plan, PlanError, Window, plan};
+pub use plan::{
+    BAR_STEP, BarPlace, FunctionPlan, M64Share, Place, Plan, PlanError, SharedWindow, Window, plan,
+};
 pub use scan::{ScanError, Topology, scan};
 
 #[cfg(any(test, feature = "cases"))]
@@ -56,5 +58,6 @@ cases::table!(
     tests::liars,
     tests::planner,
     tests::scanning,
+    tests::segments,
     tests::shared,
 );

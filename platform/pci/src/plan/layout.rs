@@ -1,7 +1,7 @@
 //! Laying out one area of PCI addresses: [`Layout`], needs from the leaves up, then bases from the root down.
 
 use super::{BAR_STEP, BarPlace, FunctionPlan, MESSAGES, Place, Slot, Window};
-use crate::{Bar, BarKind, Function};
+use crate::{Bar, BarKind, Function, Path};
 use alloc::vec;
 use alloc::vec::Vec;
 use ioda::{Caps, M64Caps, M64Window};
@@ -35,6 +35,7 @@ impl Area {
             each_alone: false,
         }
     }
+    /// The 64-bit one, for BARs that each have a window.
     pub(super) fn m64(caps: &M64Caps) -> Self {
         Self {
             base: caps.real,
@@ -43,12 +44,21 @@ impl Area {
             each_alone: true,
         }
     }
+    /// The 64-bit one, for functions that each have segments of 2^`shift` bytes.
+    pub(super) fn m64_segments(caps: &M64Caps, shift: u8) -> Self {
+        Self {
+            base: caps.real,
+            bytes: caps.bytes,
+            granule: 1u64.wrapping_shl(shift.into()),
+            each_alone: false,
+        }
+    }
 }
 
 /// Bytes wanted, and their alignment.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Need {
-    pub(super) bytes: u64,
+struct Need {
+    bytes: u64,
     align: u64,
 }
 
@@ -69,19 +79,45 @@ struct Taken {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Node {
+struct Node {
     /// The BARs in this area, the largest first.
     bars: Vec<Taken>,
-    pub(super) own: Need,
+    own: Need,
     own_base: u64,
     below: Need,
     below_base: u64,
 }
 
+impl Node {
+    /// Iterates over the BARs with the address of each.
+    fn places(&self) -> impl Iterator<Item = (&Taken, u64)> {
+        self.bars.iter().scan(self.own_base, |next, taken| {
+            let at = *next;
+            *next = at.saturating_add(taken.taken);
+            Some((taken, at))
+        })
+    }
+}
+
+/// A BAR that has its place: what it takes from `base` on.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) slot: Slot,
+    pub(super) base: u64,
+    pub(super) bytes: u64,
+}
+
+impl Piece {
+    /// Its last address.
+    pub(super) const fn last(&self) -> u64 {
+        self.base.saturating_add(self.bytes).saturating_sub(1)
+    }
+}
+
 /// A layout of one area: needs from the leaves up, then bases from the root down.
 #[derive(Default)]
 pub(super) struct Layout {
-    pub(super) nodes: Vec<Node>,
+    nodes: Vec<Node>,
     root: Need,
 }
 
@@ -148,6 +184,31 @@ impl Layout {
         self.root.bytes
     }
 
+    /// The function that wants most of the area for itself, and how many bytes.
+    pub(super) fn largest(&self, functions: &[Function]) -> (Path, u64) {
+        let wants = self.nodes.iter().zip(functions);
+        wants
+            .map(|(node, function)| (function.path, node.own.bytes))
+            .max_by_key(|(_, bytes)| *bytes)
+            .unwrap_or((Path::root(0), 0))
+    }
+
+    /// All BARs, by rising address.
+    pub(super) fn pieces(&self) -> Vec<Piece> {
+        let nodes = self.nodes.iter().enumerate();
+        let mut pieces: Vec<Piece> = nodes
+            .flat_map(|(index, node)| {
+                node.places().map(move |(taken, base)| Piece {
+                    slot: (index, taken.bar),
+                    base,
+                    bytes: taken.taken,
+                })
+            })
+            .collect();
+        pieces.sort_by_key(|piece| piece.base);
+        pieces
+    }
+
     /// Packs what `children` need from `base` on, the most aligned first.
     fn pack(&self, children: &[usize], base: u64) -> (Need, Vec<(Unit, u64)>) {
         let mut units: Vec<(Unit, Need)> = Vec::new();
@@ -196,8 +257,7 @@ impl Layout {
     /// Writes the layout into the plans.
     pub(super) fn fill(&self, plans: &mut [FunctionPlan], caps: &Caps, space: Space) {
         for (node, plan) in self.nodes.iter().zip(plans) {
-            let mut at = node.own_base;
-            for Taken { bar, bytes, taken } in &node.bars {
+            for (Taken { bar, bytes, .. }, at) in node.places() {
                 let (place, real) = match space {
                     Space::M32 => (
                         Place::M32,
@@ -213,7 +273,6 @@ impl Layout {
                         bytes: *bytes,
                     });
                 }
-                at = at.saturating_add(*taken);
             }
             let below = Window {
                 base: node.below_base,

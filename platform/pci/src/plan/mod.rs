@@ -4,10 +4,12 @@
 //! theirs too. What is behind a bridge lies together as well, and the bridge's window covers just that.
 //!
 //! Everything goes to the 32-bit window as long as it fits: any segment there can belong to any endpoint.
-//! Only when it is full do the largest 64-bit prefetchable BARs move, each to a 64-bit window of its own
-//! (docs/adr/0002-bar-placement.md).
+//! Only when it is full do the largest 64-bit prefetchable BARs move: to segments of 64-bit windows, where any segment can
+//! belong to any endpoint, else each to a 64-bit window of its own (docs/adr/0002-bar-placement.md).
 
 mod layout;
+mod segments;
+mod windows;
 
 use crate::{BarKind, Function, Isolation, Path, Topology};
 use alloc::vec;
@@ -36,7 +38,7 @@ pub const BAR_STEP: u64 = 0x1_0000;
 pub enum Place {
     /// The 32-bit one.
     M32,
-    /// This 64-bit one, all of it.
+    /// This 64-bit one.
     M64(M64Window),
 }
 
@@ -62,6 +64,45 @@ pub struct Window {
     pub bytes: u64,
 }
 
+/// What a BAR has of the 64-bit windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum M64Share {
+    /// A window of its own, opened like this.
+    Whole(M64Window, M64Map),
+    /// Segments of one of the plan's windows ([`Plan::windows`]); other functions may have others of that.
+    Segments {
+        /// The window.
+        window: M64Window,
+        /// The first segment.
+        first: u8,
+        /// The last one.
+        last: u8,
+    },
+}
+
+/// A 64-bit window of eight equal segments, each any endpoint's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedWindow {
+    /// Its number.
+    pub window: M64Window,
+    /// Real and PCI address, a multiple of the size.
+    pub base: u64,
+    /// log2 of its bytes.
+    pub shift: u8,
+}
+
+impl SharedWindow {
+    /// log2 of how many segments there are ([`M64Map::AnyMap`]).
+    pub(crate) const SEGMENTS_SHIFT: u8 = 3;
+
+    /// The segment that holds an address; `None` outside the window.
+    fn segment(&self, at: u64) -> Option<u8> {
+        let offset = at.checked_sub(self.base)?;
+        let segment = offset >> self.shift.saturating_sub(Self::SEGMENTS_SHIFT).min(63);
+        u8::try_from(segment).ok().filter(|segment| *segment < 8)
+    }
+}
+
 /// What is planned for one function.
 #[derive(Clone, Debug)]
 pub struct FunctionPlan {
@@ -71,8 +112,8 @@ pub struct FunctionPlan {
     pub bars: [Option<BarPlace>; 6],
     /// Its segments of the 32-bit window.
     pub segments: Range<u16>,
-    /// Its 64-bit windows, one for each BAR in one.
-    pub m64: [Option<(M64Window, M64Map)>; 6],
+    /// Its shares of 64-bit windows, one for each BAR in one.
+    pub m64: [Option<M64Share>; 6],
     /// Of a bridge: what is below it of the 32-bit window.
     pub memory: Window,
     /// Of a bridge: what is below it of 64-bit windows.
@@ -84,6 +125,8 @@ pub struct FunctionPlan {
 pub struct Plan {
     /// What is planned for each function.
     pub functions: Vec<FunctionPlan>,
+    /// The 64-bit windows that functions have segments of.
+    pub windows: Vec<SharedWindow>,
 }
 
 /// Not everything has a place.
@@ -96,6 +139,15 @@ pub enum PlanError {
         /// What it wants there, in bytes.
         bytes: u64,
         /// What the window has, in bytes.
+        capacity: u64,
+    },
+    /// The area of the 64-bit windows is full; this function wants most of it.
+    M64Area {
+        /// The function.
+        path: Path,
+        /// What it wants there, in bytes.
+        bytes: u64,
+        /// What the area has, in bytes.
         capacity: u64,
     },
     /// There is no 64-bit window left for a BAR of this function.
@@ -125,6 +177,14 @@ impl fmt::Display for PlanError {
                     "{path}: its BARs need {bytes:#x} bytes, the bridge has {capacity:#x} for all"
                 )
             }
+            Self::M64Area {
+                path,
+                bytes,
+                capacity,
+            } => write!(
+                f,
+                "{path}: its BARs need {bytes:#x} bytes of 64-bit windows, the bridge has {capacity:#x} for all"
+            ),
             Self::M64 { path, bytes } => write!(
                 f,
                 "{path}: no 64-bit window left for a BAR of {bytes:#x} bytes"
@@ -152,9 +212,13 @@ pub fn plan(topology: &Topology, caps: &Caps) -> Result<Plan, PlanError> {
         .map(|moved| (m32_without(moved), moved))
         .find(|(layout, _)| layout.total() <= area.bytes)
         .ok_or_else(|| overfull(functions, &m32_without(&movable), area.bytes))?;
-    let m64 = match &caps.m64 {
-        Some(m64) => Layout::of(functions, &Area::m64(m64), |slot, _| moved.contains(&slot)),
-        None => Layout::default(),
+    let is_moved = |slot, _| moved.contains(&slot);
+    let (m64, shared) = match &caps.m64 {
+        Some(m64) if m64.kinds.contains(M64Kinds::ANY_MAP) => {
+            segments::lay_out(functions, m64, moved)?
+        }
+        Some(m64) => (Layout::of(functions, &Area::m64(m64), is_moved), Vec::new()),
+        None => Default::default(),
     };
     let mut plans: Vec<FunctionPlan> = functions
         .iter()
@@ -163,8 +227,16 @@ pub fn plan(topology: &Topology, caps: &Caps) -> Result<Plan, PlanError> {
     m32.fill(&mut plans, caps, Space::M32);
     m64.fill(&mut plans, caps, Space::M64);
     number_endpoints(functions, &mut plans, caps)?;
-    open_windows(functions, &mut plans, caps)?;
-    Ok(Plan { functions: plans })
+    match &caps.m64 {
+        Some(m64) if !m64.kinds.contains(M64Kinds::ANY_MAP) => {
+            windows::open(functions, &mut plans, m64)?;
+        }
+        _ => segments::share(&mut plans, &shared),
+    }
+    Ok(Plan {
+        functions: plans,
+        windows: shared,
+    })
 }
 
 impl FunctionPlan {
@@ -182,9 +254,10 @@ impl FunctionPlan {
 
 /// The BARs that can move to the 64-bit area, the largest first; none without such an area.
 fn movable(functions: &[Function], caps: &Caps) -> Vec<Slot> {
-    let has_area = caps
-        .m64
-        .is_some_and(|m64| m64.kinds.contains(M64Kinds::SINGLE_PE));
+    let has_area = caps.m64.is_some_and(|m64| {
+        m64.kinds
+            .intersects(M64Kinds::SINGLE_PE | M64Kinds::ANY_MAP)
+    });
     let slots = functions.iter().enumerate().flat_map(|(index, function)| {
         let bars = function.bars.iter().enumerate();
         bars.filter_map(move |(bar, slot)| Some(((index, bar), (*slot)?)))
@@ -199,14 +272,7 @@ fn movable(functions: &[Function], caps: &Caps) -> Vec<Slot> {
 }
 
 fn overfull(functions: &[Function], layout: &Layout, capacity: u64) -> PlanError {
-    let wants = layout
-        .nodes
-        .iter()
-        .zip(functions)
-        .map(|(node, function)| (node.own.bytes, function.path));
-    let (bytes, path) = wants
-        .max_by_key(|(bytes, _)| *bytes)
-        .unwrap_or((0, Path::root(0)));
+    let (path, bytes) = layout.largest(functions);
     PlanError::M32 {
         path,
         bytes,
@@ -257,44 +323,6 @@ fn number_endpoints(
                 path: function.path,
             })?;
             shared.extend(group.map(|first| (first, plan.pe)));
-        }
-    }
-    Ok(())
-}
-
-/// Numbers the 64-bit windows, now that their endpoints are known.
-fn open_windows(
-    functions: &[Function],
-    plans: &mut [FunctionPlan],
-    caps: &Caps,
-) -> Result<(), PlanError> {
-    let Some(m64) = caps.m64 else { return Ok(()) };
-    let end = m64.real.saturating_add(m64.bytes);
-    let mut next = 0u8;
-    for (function, plan) in functions.iter().zip(plans) {
-        let pe = plan.pe;
-        for (bar, slot) in plan.bars.iter_mut().zip(plan.m64.iter_mut()) {
-            let Some(bar) = bar else { continue };
-            let Place::M64(window) = &mut bar.place else {
-                continue;
-            };
-            let bytes = bar.bytes.max(1 << m64.single_pe_shift);
-            if next >= m64.windows || bar.pci.saturating_add(bytes) > end {
-                return Err(PlanError::M64 {
-                    path: function.path,
-                    bytes: bar.bytes,
-                });
-            }
-            *window = M64Window(next);
-            next = next.saturating_add(1);
-            *slot = Some((
-                *window,
-                M64Map::SinglePe {
-                    base: bar.pci,
-                    shift: bytes.trailing_zeros() as u8,
-                    pe,
-                },
-            ));
         }
     }
     Ok(())

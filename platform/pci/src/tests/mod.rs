@@ -5,6 +5,7 @@ pub(crate) mod guest;
 pub(crate) mod liars;
 pub(crate) mod planner;
 pub(crate) mod scanning;
+pub(crate) mod segments;
 pub(crate) mod shared;
 
 use crate::{Plan, Topology, plan, scan};

@@ -1,8 +1,12 @@
 use super::*;
 use crate::caps::CapSet;
-use crate::{Bar, BarKind, BridgePort, Function, Isolation, Path, Place, PlanError, Role};
+use crate::{
+    Bar, BarKind, BridgePort, Function, FunctionPlan, Isolation, M64Share, Path, Place, PlanError,
+    Role,
+};
 use ioda::{
-    Bdf, Caps, DmaModel, M32Caps, M64Caps, M64Kinds, M64Map, MmioIo, PageShifts, PeNumber, RidRule,
+    Bdf, Caps, DmaModel, M32Caps, M64Caps, M64Kinds, M64Map, M64Window, MmioIo, PageShifts,
+    PeNumber, RidRule,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,7 +39,12 @@ fn caps() -> Caps {
     }
 }
 
-fn function(index: usize, parent: Option<usize>, role: Role, bars: [Option<Bar>; 6]) -> Function {
+pub(super) fn function(
+    index: usize,
+    parent: Option<usize>,
+    role: Role,
+    bars: [Option<Bar>; 6],
+) -> Function {
     Function {
         bdf: Bdf::new(index as u8, 0, 0),
         path: Path::root(0).child(index as u8).expect("one step"),
@@ -56,7 +65,7 @@ fn function(index: usize, parent: Option<usize>, role: Role, bars: [Option<Bar>;
     }
 }
 
-fn bar(kind: BarKind, shift: u32) -> Option<Bar> {
+pub(super) fn bar(kind: BarKind, shift: u32) -> Option<Bar> {
     Some(Bar {
         kind,
         bytes: 1 << shift,
@@ -64,14 +73,14 @@ fn bar(kind: BarKind, shift: u32) -> Option<Bar> {
     })
 }
 
-const BRIDGE: Role = Role::Bridge {
+pub(super) const BRIDGE: Role = Role::Bridge {
     port: BridgePort::Down,
     secondary: 1,
     subordinate: 9,
 };
 
 /// A tree: each function below the root port or an earlier bridge, with BARs of 16 bytes to 1 GiB.
-fn trees() -> impl Strategy<Value = Topology> {
+pub(super) fn trees() -> impl Strategy<Value = Topology> {
     let kinds = prop_oneof![
         Just(BarKind::Io),
         Just(BarKind::Mem32),
@@ -112,7 +121,7 @@ fn trees() -> impl Strategy<Value = Topology> {
 }
 
 /// The functions from `index` up to the root port.
-fn above(topology: &Topology, index: usize) -> Vec<usize> {
+pub(super) fn above(topology: &Topology, index: usize) -> Vec<usize> {
     core::iter::successors(topology.functions[index].parent, |index| {
         topology.functions[*index].parent
     })
@@ -152,9 +161,9 @@ proptest! {
                     Place::M64(window) => {
                         prop_assert_eq!(bar.kind, BarKind::Mem64Prefetch);
                         prop_assert_eq!(place.real, place.pci);
-                        let (number, map) = planned.m64[number].expect("it has a window");
+                        let share = planned.m64[number].expect("it has a window");
+                        let M64Share::Whole(number, M64Map::SinglePe { base, shift, pe }) = share else { panic!("{share:?}") };
                         prop_assert_eq!(number, window);
-                        let M64Map::SinglePe { base, shift, pe } = map else { panic!("single") };
                         prop_assert_eq!((base, pe), (place.pci, planned.pe));
                         prop_assert!(1u64 << shift >= bar.bytes && base % (1 << shift) == 0);
                     }
@@ -286,7 +295,7 @@ fn what_does_not_fit_is_named() {
 }
 
 /// A root port and below it one function for each BAR.
-fn flat(bars: impl IntoIterator<Item = (BarKind, u32)>) -> Topology {
+pub(super) fn flat(bars: impl IntoIterator<Item = (BarKind, u32)>) -> Topology {
     let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
     for (kind, shift) in bars {
         let mut own = [None; 6];
@@ -294,6 +303,14 @@ fn flat(bars: impl IntoIterator<Item = (BarKind, u32)>) -> Topology {
         functions.push(function(functions.len(), Some(0), Role::Endpoint, own));
     }
     Topology { functions }
+}
+
+/// The window that is the first BAR's alone.
+fn whole(plan: &FunctionPlan) -> Option<(M64Window, M64Map)> {
+    match plan.m64[0]? {
+        M64Share::Whole(window, map) => Some((window, map)),
+        share => panic!("{share:?}"),
+    }
 }
 
 fn the_64_bit_area_is_used_to_its_end_and_not_beyond() {
@@ -308,7 +325,7 @@ fn the_64_bit_area_is_used_to_its_end_and_not_beyond() {
         let planned = planned.map_or(Vec::new(), |planned| planned.functions);
         let mut windows: Vec<u8> = planned
             .iter()
-            .filter_map(|plan| Some(plan.m64[0]?.0.0))
+            .filter_map(|plan| Some(whole(plan)?.0.0))
             .collect();
         windows.sort_unstable();
         assert!(windows.into_iter().eq(0..if fits { count } else { 0 }));
@@ -324,7 +341,7 @@ fn a_small_bar_gets_the_smallest_64_bit_window_whole() {
     for (index, (plan, bytes)) in
         (0u64..).zip(planned.functions[9..].iter().zip([1 << 24, 1 << 20]))
     {
-        let (window, map) = plan.m64[0].expect("it moved");
+        let (window, map) = whole(plan).expect("it moved");
         assert_eq!(u64::from(window.0), index);
         let base = area + (index << 25);
         let pe = plan.pe;
