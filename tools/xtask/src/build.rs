@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
@@ -29,6 +30,31 @@ pub(crate) const FIRMWARE: [Group; 3] = [
         features: &["hypervisor/p7ioc"],
     },
 ];
+
+/// An image that can be built by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Target {
+    /// The hypervisor, and the test guest.
+    Bulkhead,
+    /// The tests of bridges and drivers on the machine itself.
+    Selftest,
+    /// The hypervisor that drives P7IOCs.
+    BulkheadP7ioc,
+}
+
+/// Builds `targets`, or all if there are none.
+pub(crate) fn images(workspace: &Workspace, targets: &[Target]) -> Result<()> {
+    for &target in Target::value_variants() {
+        if targets.is_empty() || targets.contains(&target) {
+            match target {
+                Target::Bulkhead => build(workspace)?,
+                Target::Selftest => selftest(workspace)?,
+                Target::BulkheadP7ioc => p7ioc(workspace)?,
+            };
+        }
+    }
+    Ok(())
+}
 
 /// What was built.
 #[derive(Debug)]

@@ -43,8 +43,12 @@ struct Arguments {
 enum Command {
     /// Installs and downloads what the other commands need.
     Setup,
-    /// Builds the hypervisor's image and the test guest.
-    Build,
+    /// Builds the images of the firmware, or those that are named.
+    Build {
+        /// `bulkhead` with the test guest, `selftest`, `bulkhead-p7ioc`; all of them when none is named.
+        #[arg(value_enum)]
+        images: Vec<build::Target>,
+    },
     /// Packs a manifest into a bundle.
     Bundle(BundleArguments),
     Run(run::RunArguments),
@@ -85,11 +89,9 @@ fn main() -> ExitCode {
     let workspace = Workspace::find();
     let result = match &arguments.command {
         Command::Setup => setup::all(&workspace).map(|()| ExitCode::SUCCESS),
-        Command::Build => setup::tools()
-            .and_then(|()| build::build(&workspace))
-            .and_then(|_| build::selftest(&workspace))
-            .and_then(|_| build::p7ioc(&workspace))
-            .map(|_| ExitCode::SUCCESS),
+        Command::Build { images } => setup::tools()
+            .and_then(|()| build::images(&workspace, images))
+            .map(|()| ExitCode::SUCCESS),
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),
         Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),

@@ -35,11 +35,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
     });
     let mut built = true;
     tally.step("firmware", || {
-        build::build(workspace)
-            .and_then(|_| build::selftest(workspace))
-            .and_then(|_| build::p7ioc(workspace))
-            .map(|_| ())
-            .inspect_err(|_| built = false)
+        build::images(workspace, &[]).inspect_err(|_| built = false)
     });
     for guest in GUESTS.iter().filter(|_| ready) {
         tally.step(&format!("{} on pseries", guest.name), || {
