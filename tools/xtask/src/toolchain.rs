@@ -100,7 +100,7 @@ impl Toolchain {
             .arg(subcommand)
             .args([
                 "-Zbuild-std=core,alloc",
-                "-Zbuild-std-features=compiler-builtins-mem",
+                "-Zbuild-std-features=compiler-builtins-mem,optimize_for_size",
                 "-Zjson-target-spec",
             ])
             .arg("--target")
