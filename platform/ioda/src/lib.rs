@@ -10,6 +10,7 @@
 //! - [`TceFlush`], [`IrqBackend`]: what hcalls do many times a second; shared, no lock of the bridge.
 //! - [`RegIo`], [`XscomIo`], [`MmioIo`]: what a driver needs of the machine it runs on.
 //! - [`driver`]: what the drivers of P7IOC and PHB3 share.
+//! - [`Watch`], [`EndpointWatch`]: what is new of a bridge's errors.
 //! - [`BeU64`] and its kin, [`DmaTable`], [`TceTable`]: memory that a bridge reads and writes too.
 //!
 //! A bridge driver (crate `phb3`) implements the first three over the fourth; `pci` plans with
@@ -38,6 +39,7 @@ mod id;
 mod io;
 mod irq;
 mod special;
+mod watch;
 
 pub use blocks::MsiBlocks;
 pub use bridge::{Event, Freeze, Ioda, M64Map, Pest, ResetKind, Step};
@@ -55,6 +57,7 @@ pub use special::{
     Inject, InjectAccess, InjectError, InjectRepeat, InjectTarget, Injection, IoCaps, IoSpace,
     M64Segments,
 };
+pub use watch::{Change, EndpointWatch, News, Pace, Seen, Watch};
 
 #[cfg(any(test, feature = "cases"))]
 cases::table!(
@@ -67,4 +70,5 @@ cases::table!(
     error::tests,
     id::tests,
     io::tests,
+    watch::tests,
 );
