@@ -19,6 +19,14 @@ pub enum Status {
     Busy = -2,
     /// -3: a parameter is not valid or not supported.
     Parameter = -3,
+    /// -7: the state has changed, or is not one for this.
+    UnexpectedState = -7,
+    /// -8: there is no fundamental reset (ibm,set-slot-reset).
+    NoFundamentalReset = -8,
+    /// 9901: call again in 10 ms.
+    Again10Ms = 9901,
+    /// 9902: call again in 100 ms.
+    Again100Ms = 9902,
     /// -9002: not authorized.
     NotAuthorized = -9002,
     /// -9999: a parameter of a system parameter call is not valid.

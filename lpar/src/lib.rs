@@ -23,6 +23,7 @@
 extern crate alloc;
 
 pub mod dma;
+pub mod eeh;
 pub mod hcall;
 pub mod hpt;
 pub mod icp;
@@ -37,6 +38,7 @@ mod ram;
 mod refusal;
 pub mod rtas;
 pub mod tree;
+pub mod unanswered;
 mod vcpu;
 pub mod vpa;
 pub mod xics;

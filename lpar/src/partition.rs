@@ -15,7 +15,7 @@ use crate::{GuestRam, Refusal, Vcpu};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use papr_abi::Server;
 
 /// Where a partition's virtual processors run.
@@ -104,6 +104,10 @@ pub struct Lpar {
     pub nvram: Nvram,
     /// Its operator panel.
     pub panel: Panel,
+    /// The last event-scan has told of an event.
+    pub(crate) scanned: AtomicBool,
+    /// Error logs that it was given.
+    pub(crate) log_ids: AtomicU32,
     /// What its time of day is ahead of the machine's, nanoseconds.
     pub(crate) time_offset_ns: AtomicI64,
     /// One for each virtual processor.
@@ -167,6 +171,8 @@ impl Lpar {
             security,
             nvram: Nvram::new(nvram_bytes),
             panel: Panel::new(),
+            scanned: AtomicBool::new(false),
+            log_ids: AtomicU32::new(0),
             time_offset_ns: AtomicI64::new(0),
             refusals: AtomicU32::new(0),
             unknown_seen: AtomicU64::new(0),
@@ -192,6 +198,7 @@ impl Lpar {
         self.reset_interrupts();
         self.modes.reset();
         self.panel.reset();
+        self.scanned.store(false, Relaxed);
     }
 
     /// Returns the scratch of `vcpu`, which its own thread alone uses.

@@ -1,12 +1,13 @@
 //! The PCI functions of a partition, as it sees them.
 //!
 //! Each function has a host bridge of its own, named by its [`Buid`], and is the only thing there: bus
-//! 0, device 0, function 0 ([`CONFIG_ADDRESS`]), whatever its place in the machine is. So no partition
+//! 1, device 0, function 0 ([`CONFIG_ADDRESS`]), whatever its place in the machine is. So no partition
 //! sees bridges or functions of others, and each function has a DMA window of its own.
 //!
 //! What reaches the function itself is behind [`PciAccess`], which the machine layer implements with
 //! the filtering of configuration space. Here is the bookkeeping of its interrupts.
 
+use crate::eeh::{Eeh, Recovery};
 use crate::xics::{IrqBlock, Trigger};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,7 +21,9 @@ pub struct Buid(pub u64);
 
 /// Bus, device and function of every function below its own host bridge, as bits 8:31 of a
 /// configuration address have them.
-pub const CONFIG_ADDRESS: u32 = 0;
+///
+/// On bus 1, as Linux takes 0 for no endpoint and this is the PE configuration address too.
+pub const CONFIG_ADDRESS: u32 = 1 << 16;
 
 /// Kinds of message-signalled interrupts. The values are those of ibm,change-msi's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +154,8 @@ pub struct PciFunctionConfig {
     pub window_bytes: u64,
     /// The function itself.
     pub access: &'static dyn PciAccess,
+    /// Its way back from errors; none if it cannot be reset without others.
+    pub recovery: Option<Recovery>,
 }
 
 /// The messages that a function has been given.
@@ -175,6 +180,7 @@ pub enum MsiError {
 pub struct PciFunction {
     config: PciFunctionConfig,
     msis: Mutex<Option<Msis>>,
+    pub(crate) eeh: Eeh,
 }
 
 impl fmt::Debug for PciFunction {
@@ -199,6 +205,7 @@ impl PciFunction {
         Self {
             config,
             msis: Mutex::new(None),
+            eeh: Eeh::new(),
         }
     }
 
@@ -299,8 +306,28 @@ impl PciFunction {
         }
     }
 
+    /// Puts its messages back in the function's own table, which a reset has emptied; nothing if it has none there.
+    pub(crate) fn restore_table(&self) {
+        let mut msis = self.msis.lock();
+        let Some(Msis {
+            kind: kind @ MsiKind::MsiX,
+            count,
+        }) = *msis
+        else {
+            return;
+        };
+        let (access, first) = (self.config.access, self.config.first_msi);
+        if access
+            .program_msi(kind, MsiAddress::Any, first, count)
+            .is_err()
+        {
+            *msis = None;
+        }
+    }
+
     /// Makes it as it was when the partition was built.
     pub(crate) fn reset(&self) {
+        self.reset_eeh();
         self.take_msis();
     }
 }

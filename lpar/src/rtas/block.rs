@@ -119,8 +119,10 @@ fn run(
     outputs: &mut Outputs,
 ) -> super::RtasResult {
     let row = &entry.row;
-    let (fewest, most) = row.outputs;
-    if inputs != row.inputs || !(fewest..=most).contains(&outputs.asked) {
+    let fewest = row.inputs.saturating_sub(row.optional_inputs);
+    if !(fewest..=row.inputs).contains(&inputs)
+        || !(row.outputs.0..=row.outputs.1).contains(&outputs.asked)
+    {
         return Err(Failure::new(
             Status::Parameter,
             "another number of arguments",

@@ -7,6 +7,9 @@
 
 mod block;
 mod cpu;
+mod eeh;
+mod errlog;
+mod event;
 mod nvram;
 mod panel;
 mod parameter;
@@ -60,6 +63,8 @@ pub struct Row {
     pub name: &'static str,
     /// How many inputs it has.
     pub inputs: usize,
+    /// How many of these, at the end, may be missing.
+    pub optional_inputs: usize,
     /// The fewest and the most outputs, status included, that it may be called with.
     pub outputs: (usize, usize),
 }
@@ -70,6 +75,7 @@ impl Row {
             index,
             name,
             inputs,
+            optional_inputs: 0,
             outputs: (outputs, outputs),
         }
     }
@@ -128,7 +134,8 @@ pub static CALLS: &[Entry] = &[
     entry::<xics::GetXive>(),
     entry::<xics::IntOff>(),
     entry::<xics::IntOn>(),
-    entry::<panel::EventScan>(),
+    entry::<event::CheckException>(),
+    entry::<event::EventScan>(),
     entry::<nvram::NvramFetch>(),
     entry::<nvram::NvramStore>(),
     entry::<pci::ReadPciConfig>(),
@@ -136,6 +143,12 @@ pub static CALLS: &[Entry] = &[
     entry::<pci::QueryInterruptSourceNumber>(),
     entry::<pci::ChangeMsi>(),
     entry::<power::OsTerm>(),
+    entry::<eeh::SetEehOption>(),
+    entry::<eeh::GetConfigAddrInfo2>(),
+    entry::<eeh::ReadSlotResetState2>(),
+    entry::<eeh::SetSlotReset>(),
+    entry::<eeh::ConfigurePe>(),
+    entry::<eeh::SlotErrorDetail>(),
 ];
 
 #[cfg_attr(

@@ -1,4 +1,4 @@
-//! The operator panel, and events. Source: LoPAR 2.9, "display-character", "event-scan".
+//! The operator panel. Source: LoPAR 2.9, "display-character".
 
 use super::{Call, Failure, Inputs, Outputs, Row, RtasResult};
 use crate::hcall::Caller;
@@ -85,27 +85,6 @@ impl Call for DisplayCharacter {
             log::info!("partition {}: panel: {}", lpar.name, line.escape_ascii());
         });
         Ok(Status::Success)
-    }
-}
-
-/// `event-scan`: looks for events that were not reported by an interrupt. There never are any: what
-/// goes wrong in the machine is the hypervisor's to deal with.
-///
-/// Source: LoPAR 2.9, "event-scan". Inputs: event mask, whether it is urgent, buffer and its length,
-/// none looked at. Returns [`Status::Nothing`].
-#[doc(alias = "event-scan")]
-#[derive(Debug)]
-pub(super) struct EventScan;
-
-impl Call for EventScan {
-    const ROW: Row = Row::new(0xf, "event-scan", 4, 1);
-
-    fn decode(_: &Inputs) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    fn run(self, _: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
-        Ok(Status::Nothing)
     }
 }
 

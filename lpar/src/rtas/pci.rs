@@ -17,13 +17,13 @@ const RESERVED: u32 = 0x0f00_0000;
 
 /// A function as a caller names it.
 #[derive(Clone, Copy, Debug)]
-struct FunctionName {
+pub(super) struct FunctionName {
     buid: Buid,
     address: u32,
 }
 
 impl FunctionName {
-    fn new(address: u32, buid_high: u32, buid_low: u32) -> Self {
+    pub(super) fn new(address: u32, buid_high: u32, buid_low: u32) -> Self {
         Self {
             buid: Buid(u64::from(buid_high) << 32 | u64::from(buid_low)),
             address,
@@ -38,7 +38,7 @@ impl FunctionName {
     }
 
     /// For calls about the function itself: the register part is zero and the function must be there.
-    fn function<'a>(&self, caller: &Caller<'a>) -> Result<&'a PciFunction, Failure> {
+    pub(super) fn function<'a>(&self, caller: &Caller<'a>) -> Result<&'a PciFunction, Failure> {
         if self.address & !BUS_DEVICE_FUNCTION != 0 {
             return Err(Failure::parameter("register part not zero"));
         }
@@ -104,13 +104,16 @@ impl Call for ReadPciConfig {
     fn run(self, caller: &mut Caller<'_>, outputs: &mut Outputs) -> RtasResult {
         let Self(place) = self;
         let value = match place.function.find(caller) {
-            Some(function) => match function.access.read(place.offset, place.bytes) {
-                Ok(value) => value & place.all_ones(),
-                Err(ConfigError::Absent) => place.all_ones(),
-                Err(ConfigError::Hardware) => {
-                    return Err(Failure::new(Status::Hardware, "the bridge failed"));
+            Some(function) => {
+                function.carry_on(caller.lpar.machine.clock);
+                match function.access.read(place.offset, place.bytes) {
+                    Ok(value) => value & place.all_ones(),
+                    Err(ConfigError::Absent) => place.all_ones(),
+                    Err(ConfigError::Hardware) => {
+                        return Err(Failure::new(Status::Hardware, "the bridge failed"));
+                    }
                 }
-            },
+            }
             None => place.all_ones(),
         };
         outputs.set::<1>(value);
@@ -143,6 +146,7 @@ impl Call for WritePciConfig {
     fn run(self, caller: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
         let Self { place, value } = self;
         if let Some(function) = place.function.find(caller) {
+            function.carry_on(caller.lpar.machine.clock);
             match function.access.write(place.offset, place.bytes, value) {
                 Ok(()) | Err(ConfigError::Absent) => {}
                 Err(ConfigError::Hardware) => {

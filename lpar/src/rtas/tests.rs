@@ -3,6 +3,7 @@
 mod block;
 mod clock;
 mod config_space;
+mod eeh;
 mod interrupts;
 mod life;
 mod messages;
@@ -12,7 +13,7 @@ mod parameters;
 use super::*;
 use crate::hcall::After;
 use crate::machine::{CivilTime, Failed};
-use crate::pci::{ConfigError, MsiAddress, MsiKind};
+use crate::pci::{CONFIG_ADDRESS, ConfigError, MsiAddress, MsiKind};
 use crate::testing::RAM_BYTES;
 use crate::testing::bench::{BUIDS, Bench, FOREIGN, LSI, MSI, PIRS, call, call_on, logged};
 use crate::{Vcpu, VcpuState};
@@ -63,5 +64,5 @@ fn status(bench: &Bench, name: &str, inputs: &[u32], outputs: usize) -> i32 {
 
 fn function(number: usize) -> [u32; 3] {
     let buid = BUIDS[number].0;
-    [0, (buid >> 32) as u32, buid as u32]
+    [CONFIG_ADDRESS, (buid >> 32) as u32, buid as u32]
 }

@@ -4,6 +4,7 @@
 use super::{FakeCaches, FakeDevices, FakeTlb, RAM_BASE, RAM_BYTES, cells, leak};
 
 use crate::dma::DmaWindows;
+use crate::eeh::{Endpoint, Recovery, ResetBy};
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, After, Args};
 use crate::hpt::Hpt;
@@ -16,9 +17,11 @@ use crate::pci::{
     PciFunctionConfig, PciIds,
 };
 use crate::{GuestRam, Lpar, LparConfig, Processors, Vcpu, VcpuState};
+use ioda::{Freeze, Pest};
 use papr_abi::{GuestRealAddr, Irq, Liobn, RealAddr, Server, xics};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, Once};
 
 /// Threads of its two processors.
@@ -242,20 +245,25 @@ impl Terminal for FakeTerminal {
 pub(crate) struct FakeClock {
     pub(crate) civil: Mutex<Result<CivilTime, Failed>>,
     random: Mutex<Result<u64, Failed>>,
+    passed: AtomicU64,
 }
 
 impl FakeClock {
+    /// Lets milliseconds pass.
+    pub(crate) fn pass(&self, ms: u64) {
+        self.passed.fetch_add(ms * 512_000, Relaxed);
+    }
     pub(crate) fn break_random(&self) {
         *self.random.lock().unwrap() = Err(Failed);
     }
 }
 
-/// The time base of [`FakeClock`].
+/// The time base of [`FakeClock`] at the start.
 pub(crate) const TIMEBASE: u64 = 0x1234_5678_9abc;
 
 impl Clock for FakeClock {
     fn timebase(&self) -> u64 {
-        TIMEBASE
+        TIMEBASE + self.passed.load(Relaxed)
     }
     fn timebase_hz(&self) -> u64 {
         512_000_000
@@ -349,6 +357,87 @@ fn fake_pci() -> &'static FakePci {
     })
 }
 
+/// An endpoint that does as it is told, or fails.
+#[derive(Debug)]
+pub(crate) struct FakeEndpoint(Mutex<FakePe>);
+
+#[derive(Debug)]
+pub(crate) struct FakePe {
+    pub(crate) stopped: Freeze,
+    pub(crate) held: bool,
+    /// Milliseconds that each call of `settle` asks for.
+    pub(crate) waits: Vec<u32>,
+    pub(crate) takes: bool,
+    pub(crate) fails: bool,
+    pub(crate) cause: Pest,
+    /// What it was asked to do.
+    pub(crate) did: Vec<&'static str>,
+}
+
+impl FakeEndpoint {
+    fn new() -> &'static Self {
+        leak(Self(Mutex::new(FakePe {
+            stopped: Freeze::empty(),
+            held: false,
+            waits: vec![],
+            takes: true,
+            fails: false,
+            cause: Pest { a: 0, b: 0 },
+            did: vec![],
+        })))
+    }
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut FakePe) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+    /// What it did since the last call.
+    pub(crate) fn did(&self) -> Vec<&'static str> {
+        self.with(|pe| std::mem::take(&mut pe.did))
+    }
+    fn act<T>(&self, name: &'static str, act: impl FnOnce(&mut FakePe) -> T) -> Result<T, Failed> {
+        self.with(|pe| {
+            if pe.fails {
+                return Err(Failed);
+            }
+            pe.did.push(name);
+            Ok(act(pe))
+        })
+    }
+}
+
+impl Endpoint for FakeEndpoint {
+    fn stopped(&self) -> Freeze {
+        self.with(|pe| pe.stopped)
+    }
+    fn stop(&self, what: Freeze) -> Result<(), Failed> {
+        self.act("stop", |pe| pe.stopped |= what)
+    }
+    fn thaw(&self, what: Freeze) -> Result<(), Failed> {
+        self.act("thaw", |pe| {
+            assert!(!pe.held, "thawed while held in reset");
+            pe.stopped -= what;
+            pe.cause = Pest::default();
+        })
+    }
+    fn begin_reset(&self) -> Result<(), Failed> {
+        self.act("begin", |pe| pe.held = true)
+    }
+    fn end_reset(&self) -> Result<(), Failed> {
+        self.act("end", |pe| pe.held = false)
+    }
+    fn settle(&self) -> Result<Option<u32>, Failed> {
+        self.act("settle", |pe| {
+            assert!(!pe.held, "settles while held in reset");
+            pe.waits.pop()
+        })
+    }
+    fn restore(&self) -> Result<bool, Failed> {
+        self.act("restore", |pe| pe.takes)
+    }
+    fn cause(&self) -> Pest {
+        self.with(|pe| pe.cause)
+    }
+}
+
 /// A partition with two processors, two functions and 1 MiB of memory on a machine of fakes.
 pub(crate) struct Bench {
     pub(crate) lpar: &'static Lpar,
@@ -359,6 +448,8 @@ pub(crate) struct Bench {
     pub(crate) threads: &'static FakeThreads,
     pub(crate) terminal: &'static FakeTerminal,
     pub(crate) pci: [&'static FakePci; 2],
+    /// Of the first function; the second has none.
+    pub(crate) endpoint: &'static FakeEndpoint,
 }
 
 impl Bench {
@@ -383,6 +474,7 @@ impl Bench {
                 nanosecond: 7,
             })),
             random: Mutex::new(Ok(1)),
+            passed: AtomicU64::new(0),
         });
         let terminal = leak(FakeTerminal {
             room: Mutex::new(4096),
@@ -390,6 +482,7 @@ impl Bench {
             input: Mutex::default(),
         });
         let pci = [fake_pci(), fake_pci()];
+        let endpoint = FakeEndpoint::new();
         let mut config = LparConfig {
             name: "test".into(),
             lpid: 1,
@@ -413,7 +506,7 @@ impl Bench {
                 device_memory: leak(FakeDevices::default()),
                 caches: leak(FakeCaches::default()),
             },
-            pci: vec![first_function(pci[0]), second_function(pci[1])],
+            pci: vec![first_function(pci[0], endpoint), second_function(pci[1])],
             nvram_bytes: 8192,
             security: CpuSecurity::EMULATED,
         };
@@ -430,6 +523,7 @@ impl Bench {
             threads,
             terminal,
             pci,
+            endpoint,
         }
     }
 
@@ -446,7 +540,7 @@ impl Bench {
 }
 
 /// A network card: MSI and MSI-X, a level-sensitive interrupt, one small 32-bit register space.
-fn first_function(access: &'static FakePci) -> PciFunction {
+fn first_function(access: &'static FakePci, endpoint: &'static FakeEndpoint) -> PciFunction {
     PciFunction::new(PciFunctionConfig {
         buid: BUIDS[0],
         location: "phb0/00.0/00.0".into(),
@@ -485,6 +579,10 @@ fn first_function(access: &'static FakePci) -> PciFunction {
         window_start: 0,
         window_bytes: 0x4000_0000,
         access,
+        recovery: Some(Recovery {
+            endpoint,
+            by: ResetBy::Function,
+        }),
     })
 }
 
@@ -518,6 +616,7 @@ fn second_function(access: &'static FakePci) -> PciFunction {
         window_start: 0,
         window_bytes: 0x4000_0000,
         access,
+        recovery: None,
     })
 }
 

@@ -19,8 +19,11 @@ const TERMINAL: &str = "/vdevice/vty@30000000";
 /// Bytes of `rng-seed`.
 const SEED_BYTES: usize = 32;
 
-/// Bytes of an event that RTAS could return, and the most that any system has asked for.
+/// Bytes of the longest log that RTAS returns, and the most that any system has asked for.
 const ERROR_LOG_BYTES: u32 = 2048;
+
+/// How often a minute a partition is to scan for events.
+const EVENT_SCANS_A_MINUTE: u32 = 6;
 
 /// `ibm,architecture-vec-5`: its length less one, then the bytes 1 to 26 of the option vector as they
 /// were negotiated. All zero: XICS interrupts (byte 23), hashed page table (24), no memory or
@@ -41,6 +44,8 @@ pub(super) fn root(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
     tree.texts("compatible", &["bulkhead,lpar", "IBM,pSeries"])?;
     tree.text("ibm,partition-name", &lpar.name)?;
     tree.cell("ibm,partition-no", lpar.lpid)?;
+    // Errors stop a function whether or not its driver has said that it knows of that.
+    tree.cell("ibm,eeh-default", 1)?;
     tree.cell("interrupt-parent", XICS)
 }
 
@@ -106,8 +111,7 @@ pub(super) fn rtas(tree: &mut Tree, lpar: &Lpar, layout: &Layout) -> Result<(), 
         tree.cell("rtas-size", RTAS_BYTES as u32)?;
         tree.cell("rtas-version", 1)?;
         tree.cell("rtas-error-log-max", ERROR_LOG_BYTES)?;
-        // There are no events to scan for, so it need never be done.
-        tree.cell("rtas-event-scan-rate", 0)?;
+        tree.cell("rtas-event-scan-rate", EVENT_SCANS_A_MINUTE)?;
         tree.cell("ibm,display-line-length", LINE_CHARACTERS as u32)?;
         tree.cell("ibm,display-number-of-lines", 1)?;
         tree.flag("ibm,form-feed")?;

@@ -4,7 +4,8 @@
 use super::nodes::XICS;
 use super::writer::{Tree, split};
 use super::{TreeError, writer};
-use crate::pci::{BarSpace, MsiKind, PciBar, PciFunction};
+use crate::eeh::ResetBy;
+use crate::pci::{BarSpace, CONFIG_ADDRESS, MsiKind, PciBar, PciFunction};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -22,6 +23,9 @@ mod high {
 
 /// Offset of the first base address register in configuration space.
 const FIRST_BAR: u32 = 0x10;
+
+/// The only bus below a host bridge.
+const BUS: u32 = CONFIG_ADDRESS >> 16;
 
 /// Windows that Linux takes from a bridge's `ranges`.
 const MOST_WINDOWS: usize = 3;
@@ -94,7 +98,7 @@ pub(super) fn host_bridge(
         tree.cell("linux,pci-domain", domain)?;
         tree.cell("#address-cells", 3)?;
         tree.cell("#size-cells", 2)?;
-        tree.cells("bus-range", &[0, 0])?;
+        tree.cells("bus-range", &[BUS, BUS])?;
         tree.cells("ranges", &ranges)?;
         tree.cell("ibm,pci-config-space-type", 1)?;
         tree.cell("ibm,pe-total-#msi", function.reserved_msis)?;
@@ -102,7 +106,7 @@ pub(super) fn host_bridge(
         if let Some(lsi) = function.lsi {
             // Its only function's only pin goes to that source, level-sensitive.
             tree.cells("interrupt-map-mask", &[high::FUNCTION, 0, 0, 7])?;
-            tree.cells("interrupt-map", &[0, 0, 0, 1, XICS, lsi.0, 1])?;
+            tree.cells("interrupt-map", &[CONFIG_ADDRESS, 0, 0, 1, XICS, lsi.0, 1])?;
         }
         tree.cell("ibm,#dma-address-cells", 2)?;
         tree.cell("ibm,#dma-size-cells", 2)?;
@@ -127,7 +131,7 @@ fn device(tree: &mut Tree, function: &PciFunction) -> Result<(), TreeError> {
         tree.cell("subsystem-vendor-id", ids.subsystem_vendor.into())?;
         tree.cell("subsystem-id", ids.subsystem.into())?;
         tree.text("ibm,loc-code", &function.location)?;
-        let mut reg = [0; 5].to_vec();
+        let mut reg = [CONFIG_ADDRESS, 0, 0, 0, 0].to_vec();
         let mut assigned = Vec::new();
         for bar in &function.bars {
             let high = address_high(bar);
@@ -151,6 +155,12 @@ fn device(tree: &mut Tree, function: &PciFunction) -> Result<(), TreeError> {
                 tree.cell(name, most)?;
             }
         }
+        if function
+            .recovery
+            .is_some_and(|recovery| recovery.by == ResetBy::Function)
+        {
+            tree.flag("ibm,pe-reset-is-flr")?;
+        }
         tree.cell("ibm,pci-config-space-type", 1)
     })
 }
@@ -166,5 +176,5 @@ fn address_high(bar: &PciBar) -> u32 {
     } else {
         0
     };
-    space | prefetchable | FIRST_BAR.saturating_add(u32::from(bar.index) * 4)
+    space | prefetchable | CONFIG_ADDRESS | FIRST_BAR.saturating_add(u32::from(bar.index) * 4)
 }

@@ -272,7 +272,7 @@ fn interrupts_of_a_function_lead_to_the_presentation_controller() {
     );
     let bridge = format!("/pci@{:x}", BUIDS[0].0);
     let map = cells(&tree, &bridge, "interrupt-map");
-    assert_eq!(map, [0, 0, 0, 1, xics[0], LSI.0, 1]);
+    assert_eq!(map, [0x1_0000, 0, 0, 1, xics[0], LSI.0, 1]);
     assert_eq!(
         cells(&tree, &bridge, "interrupt-map-mask"),
         [0x00ff_ff00, 0, 0, 7]
@@ -300,20 +300,21 @@ fn a_function_has_its_ids_its_registers_and_its_messages() {
     assert_eq!(get("ibm,req#msi"), [1]);
     assert_eq!(get("ibm,req#msi-x"), [5]);
     assert_eq!(get("ibm,pci-config-space-type"), [1]);
+    assert!(find(&tree, &device, "ibm,pe-reset-is-flr").is_some());
     assert_eq!(
         get("reg"),
         [
-            0,
+            0x1_0000,
             0,
             0,
             0,
             0, //
-            0x0200_0010,
+            0x0201_0010,
             0,
             0,
             0,
             0x2_0000, //
-            0x0200_001c,
+            0x0201_001c,
             0,
             0,
             0,
@@ -323,12 +324,12 @@ fn a_function_has_its_ids_its_registers_and_its_messages() {
     assert_eq!(
         get("assigned-addresses"),
         [
-            0x8200_0010,
+            0x8201_0010,
             0,
             0x8080_0000,
             0,
             0x2_0000, //
-            0x8200_001c,
+            0x8201_001c,
             0,
             0x8082_0000,
             0,
@@ -339,10 +340,11 @@ fn a_function_has_its_ids_its_registers_and_its_messages() {
     let disk = format!("/pci@{:x}/pci1b36,10@0", BUIDS[1].0);
     assert_eq!(
         cells(&tree, &disk, "assigned-addresses"),
-        [0xc300_0010, 0x3_d010, 0, 0, 0x4000]
+        [0xc301_0010, 0x3_d010, 0, 0, 0x4000]
     );
     assert_eq!(cells(&tree, &disk, "ibm,req#msi"), [8]);
     assert_eq!(find(&tree, &disk, "ibm,req#msi-x"), None);
+    assert_eq!(find(&tree, &disk, "ibm,pe-reset-is-flr"), None);
 }
 
 #[test]

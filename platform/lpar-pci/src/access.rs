@@ -1,8 +1,10 @@
 //! What a partition's calls do to one of its functions: [`Access`]; and [`quiesce`], when they have ended.
 
+use crate::endpoint::{Progress, Way};
 use crate::{Bridge, HostBridge};
 use core::fmt::Display;
-use ioda::{Ioda, MmioIo, MsiBlock, TceFlush};
+use core::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush};
 use lpar::Lpar;
 use lpar::machine::Failed;
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
@@ -12,15 +14,27 @@ use spin::Mutex;
 
 /// The way of a partition's calls to one of its functions. The function's state is locked first, then its bridge.
 pub struct Access<B: 'static> {
-    bridge: &'static B,
-    state: Mutex<GuestFunction>,
+    pub(crate) bridge: &'static B,
+    pub(crate) state: Mutex<GuestFunction>,
     block: Option<MsiBlock>,
+    /// Its place in the bridge's topology, and its endpoint.
+    pub(crate) index: usize,
+    pub(crate) pe: PeNumber,
+    /// What resets it alone.
+    pub(crate) way: Option<Way>,
+    /// What is stopped besides by the bridge; changed by who has `state` locked.
+    stopped: AtomicU8,
+    /// Locked for no longer than it takes to look at it.
+    pub(crate) progress: Mutex<Progress>,
 }
 
 impl<B: Bridge> Access<B> {
-    /// The way to the function of `bridge` that `guest` filters; `block` are the messages it may have.
-    pub(crate) const fn new(
+    /// The way to function `index` of `bridge`, in endpoint `pe`, that `guest` filters; `block` are the messages it may
+    /// have.
+    pub(crate) fn new(
         bridge: &'static B,
+        index: usize,
+        pe: PeNumber,
         guest: GuestFunction,
         block: Option<MsiBlock>,
     ) -> Self {
@@ -28,7 +42,23 @@ impl<B: Bridge> Access<B> {
             bridge,
             state: Mutex::new(guest),
             block,
+            index,
+            pe,
+            way: Way::of(bridge.topology(), index),
+            stopped: AtomicU8::new(0),
+            progress: Mutex::new(Progress::None),
         }
+    }
+
+    /// What is stopped of it, whatever the bridge says.
+    pub fn stopped_here(&self) -> Freeze {
+        Freeze::from_bits_truncate(self.stopped.load(SeqCst))
+    }
+    pub(crate) fn add_stopped(&self, what: Freeze) {
+        self.stopped.fetch_or(what.bits(), SeqCst);
+    }
+    pub(crate) fn remove_stopped(&self, what: Freeze) {
+        self.stopped.fetch_and(!what.bits(), SeqCst);
     }
 
     /// Silences the function: no DMA, no message comes from it afterwards, until its owner lets it again.
@@ -154,7 +184,7 @@ fn set_wire(state: &mut GuestFunction, host: &mut dyn Ioda, wire: Wire) -> bool 
 }
 
 /// Logs what went wrong; returns whether nothing did.
-fn note(state: &GuestFunction, what: &str, done: Result<(), impl Display>) -> bool {
+pub(crate) fn note(state: &GuestFunction, what: &str, done: Result<(), impl Display>) -> bool {
     if let Err(error) = &done {
         log::warn!("{}: {what}: {error}", state.bdf());
     }

@@ -137,7 +137,13 @@ impl Owners {
             block,
         };
         self.list.push(owner);
-        let access: &'static Access<B> = keep(Access::new(found.bridge, guest, block));
+        let access: &'static Access<B> = keep(Access::new(
+            found.bridge,
+            found.index,
+            found.plan.pe,
+            guest,
+            block,
+        ));
         access.release_msi();
         Ok(Given {
             owner,
@@ -289,6 +295,7 @@ fn describe<B: Bridge>(
         window_start: window.first().0,
         window_bytes: window.bytes(),
         access,
+        recovery: access.recovery(),
     }
 }
 

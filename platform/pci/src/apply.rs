@@ -107,17 +107,7 @@ impl Plan {
     ) -> Result<(), ApplyError> {
         let (function, plan) = self.device(topology, index)?;
         let wrap = |error| ApplyError::Host(function.path, error);
-        for rids in requesters(function, host.caps().rids) {
-            host.assign_pe(rids, plan.pe).map_err(|error| match error {
-                IodaError::RidTaken(rid, owner) => ApplyError::Taken {
-                    path: function.path,
-                    rid,
-                    wanted: plan.pe,
-                    owner,
-                },
-                other => wrap(other),
-            })?;
-        }
+        give_requesters(function, plan, host)?;
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), plan.pe).map_err(wrap)?;
         }
@@ -157,10 +147,35 @@ impl Plan {
         for segment in plan.segments.clone() {
             host.map_m32(M32Segment(segment), reserved).map_err(wrap)?;
         }
-        for rids in requesters(function, host.caps().rids) {
-            host.release_pe(rids).map_err(wrap)?;
-        }
-        Ok(())
+        take_requesters(function, host)
+    }
+
+    /// Has device `index` reach no memory and raise no message, its requesters being in the reserved endpoint, until
+    /// [`Self::attach`].
+    ///
+    /// # Errors
+    /// [`ApplyError::Function`], [`ApplyError::Host`].
+    pub fn detach(
+        &self,
+        topology: &Topology,
+        index: usize,
+        host: &mut dyn Ioda,
+    ) -> Result<(), ApplyError> {
+        take_requesters(self.device(topology, index)?.0, host)
+    }
+
+    /// Undoes [`Self::detach`].
+    ///
+    /// # Errors
+    /// [`ApplyError::Function`], [`ApplyError::Taken`], [`ApplyError::Host`].
+    pub fn attach(
+        &self,
+        topology: &Topology,
+        index: usize,
+        host: &mut dyn Ioda,
+    ) -> Result<(), ApplyError> {
+        let (function, plan) = self.device(topology, index)?;
+        give_requesters(function, plan, host)
     }
 
     fn device<'a>(
@@ -188,6 +203,33 @@ fn give_share(host: &mut dyn Ioda, share: M64Share, pe: Option<PeNumber>) -> Res
             (first..=last).try_for_each(|segment| segments.map_m64(window, segment, pe))
         }
     }
+}
+
+fn give_requesters(
+    function: &Function,
+    plan: &FunctionPlan,
+    host: &mut dyn Ioda,
+) -> Result<(), ApplyError> {
+    for rids in requesters(function, host.caps().rids) {
+        host.assign_pe(rids, plan.pe).map_err(|error| match error {
+            IodaError::RidTaken(rid, owner) => ApplyError::Taken {
+                path: function.path,
+                rid,
+                wanted: plan.pe,
+                owner,
+            },
+            other => ApplyError::Host(function.path, other),
+        })?;
+    }
+    Ok(())
+}
+
+fn take_requesters(function: &Function, host: &mut dyn Ioda) -> Result<(), ApplyError> {
+    for rids in requesters(function, host.caps().rids) {
+        host.release_pe(rids)
+            .map_err(|error| ApplyError::Host(function.path, error))?;
+    }
+    Ok(())
 }
 
 /// The command register of a device that decodes memory and does nothing else.

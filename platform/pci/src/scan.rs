@@ -26,6 +26,25 @@ impl Topology {
             .enumerate()
             .find(|(_, function)| function.path == *path)
     }
+
+    /// The bridge above function `index`, by index, if there is nothing else below it: a reset of the bus there resets
+    /// the function alone.
+    #[must_use]
+    pub fn lone_port(&self, index: usize) -> Option<usize> {
+        let port = self.functions.get(index)?.parent?;
+        let is_below = |other: usize| {
+            // A chain of parents is no longer than all there are.
+            let mut chain =
+                core::iter::successors(Some(other), |at| self.functions.get(*at)?.parent);
+            chain
+                .by_ref()
+                .take(Self::MAX_FUNCTIONS)
+                .skip(1)
+                .any(|at| at == port)
+        };
+        let mut others = (0..self.functions.len()).filter(|other| *other != index);
+        (!others.any(is_below)).then_some(port)
+    }
 }
 
 /// Config space could not be read.

@@ -131,6 +131,7 @@ fn function(u: &mut Unstructured<'_>) -> Result<PciFunction> {
         window_start: u.arbitrary()?,
         window_bytes: u.arbitrary()?,
         access: access.access,
+        recovery: None,
     }))
 }
 

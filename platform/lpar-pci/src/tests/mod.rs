@@ -2,6 +2,7 @@
 
 mod assigning;
 mod calls;
+mod endpoint;
 
 use crate::{AssignError, Bridge, Given, HostBridge, Owners, Wish};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -86,8 +87,14 @@ fn fabric() -> Fabric {
     };
     let card = device(1).with_msi(3).multifunction();
     assert_eq!(fabric.add(first, 0, card.with_msix(16, 0, 0x4000)), CARD);
+    // This one can be reset by itself.
+    let second_half = Device::endpoint(0x1234, 2, 0x02_0000)
+        .with_bar32(0, 1 << 15)
+        .with_bar64(2, 1 << 24)
+        .with_express(0, 1 << 28)
+        .with_intx(0);
     assert_eq!(
-        fabric.add(first, 1, device(2).with_msi(3).multifunction()),
+        fabric.add(first, 1, second_half.with_msi(3).multifunction()),
         CARD_B
     );
     assert_eq!(fabric.add(second, 0, device(3).with_msi(5)), DISK);
@@ -101,7 +108,11 @@ fn fabric() -> Fabric {
 
 impl Board {
     fn new(index: u8) -> Self {
-        let model = keep(Model::new(Kind::Chip, fabric()));
+        Self::with(index, fabric())
+    }
+
+    fn with(index: u8, fabric: Fabric) -> Self {
+        let model = keep(Model::new(Kind::Chip, fabric));
         let tables = Memory::leak().attach(model);
         let pbcq = Pbcq::open(model, PhbId { chip: 0, index }, Bases::of(0)).expect("it answers");
         model.number_interrupts(pbcq.irq_base());
@@ -148,8 +159,12 @@ impl Bench {
     }
 
     fn of(bridges: u8) -> Self {
+        Self::on((0..bridges).map(Board::new).collect())
+    }
+
+    fn on(boards: Vec<Board>) -> Self {
         Self {
-            boards: Vec::leak((0..bridges).map(Board::new).collect()),
+            boards: Vec::leak(boards),
             owners: Owners::new(),
             free: 0x4000_0000,
         }

@@ -112,6 +112,8 @@ pub struct GuestFunction {
     messages: Option<(MsiBlock, MsiKind)>,
     /// A reset of the function may have undone what the hypervisor had set.
     is_stale: bool,
+    /// The function does not decode, whatever its owner has set.
+    is_stopped: bool,
 }
 
 impl GuestFunction {
@@ -155,6 +157,7 @@ impl GuestFunction {
             decodes: true,
             messages: None,
             is_stale: false,
+            is_stopped: false,
         })
     }
 
@@ -328,12 +331,53 @@ impl GuestFunction {
         Ok(Some(FLR_MS))
     }
 
+    /// Keeps the function from answering at its BARs, whatever its owner or a reset does, until [`Self::go_on`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; it will not answer all the same once it was reset.
+    pub fn stop(&mut self, host: &mut dyn Ioda) -> Result<(), Refusal> {
+        self.is_stopped = true;
+        let mut config = ConfigSpace::new(host, self.bdf);
+        let before = config.read16(COMMAND)?;
+        Ok(config.write16(COMMAND, self.unless_stopped(before))?)
+    }
+
+    /// Lets the function answer at its BARs again, at once or once it is back from a reset.
+    ///
+    /// # Errors
+    /// [`Refusal`]; it answers all the same once it was reset.
+    pub fn go_on(&mut self, host: &mut dyn Ioda) -> Result<(), Refusal> {
+        self.is_stopped = false;
+        if self.is_stale {
+            return Ok(());
+        }
+        let mut config = ConfigSpace::new(host, self.bdf);
+        let before = config.read16(COMMAND)?;
+        Ok(config.write16(COMMAND, before | self.fixed_command())?)
+    }
+
+    /// Remembers that the bus it is on was reset.
+    pub const fn note_bus_reset(&mut self) {
+        self.is_stale = true;
+        self.decodes = false;
+    }
+
+    /// Puts back what a reset has undone, but for the MSI-X table; returns whether the function took it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn restore(&mut self, host: &mut dyn Ioda) -> Result<bool, Refusal> {
+        self.refresh(&mut ConfigSpace::new(host, self.bdf))?;
+        Ok(!self.is_stale)
+    }
+
     /// Silences the function and forgets what its owner had set, for the owner's restart.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn restart(&mut self, host: &mut dyn Ioda) -> Result<(), Refusal> {
-        ConfigSpace::new(host, self.bdf).write16(COMMAND, decoding())?;
+        let command = self.unless_stopped(decoding());
+        ConfigSpace::new(host, self.bdf).write16(COMMAND, command)?;
         let cleared = self.clear_msi(host).and_then(|()| self.clear_msix(host));
         self.words
             .iter_mut()
@@ -369,7 +413,8 @@ impl GuestFunction {
         }
         let before = config.read16(COMMAND)?;
         config.write16(COMMAND, before | self.fixed_command())?;
-        is_back &= u32::from(config.read16(COMMAND)?) & command::MEMORY != 0;
+        let decodes = u32::from(config.read16(COMMAND)?) & command::MEMORY != 0;
+        is_back &= decodes || self.is_stopped;
         if let (Some(cap), Some((block, kind))) = (&self.msi, &self.messages) {
             is_back &= write_msi(config, cap, Some((block, *kind))).is_ok();
         }
@@ -414,9 +459,18 @@ impl GuestFunction {
 
     /// What the hypervisor keeps set in the command register.
     fn fixed_command(&self) -> u16 {
-        match self.intx {
+        self.unless_stopped(match self.intx {
             Intx::Granted => command::MEMORY as u16,
             Intx::Denied => decoding(),
+        })
+    }
+
+    /// A command register that does not decode while that is stopped.
+    const fn unless_stopped(&self, command: u16) -> u16 {
+        if self.is_stopped {
+            command & !(command::MEMORY as u16)
+        } else {
+            command
         }
     }
 

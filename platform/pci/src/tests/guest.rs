@@ -85,6 +85,71 @@ impl Owner {
     }
 }
 
+fn who_is_stopped_does_not_decode_whatever_its_owner_or_a_reset_does() {
+    const COMMAND: u32 = 4;
+    let mut owner = Owner::new(Intx::Granted);
+    owner.write(COMMAND, 2, 6);
+    owner.guest.stop(&mut owner.bench.host).expect("it answers");
+    assert_eq!(owner.truth(COMMAND, 2) & 7, 4);
+    // The owner's own bit is as it was.
+    assert_eq!(owner.read(COMMAND, 2) & 7, 6);
+    owner.write(COMMAND, 2, 2);
+    owner.write(COMMAND, 2, 6);
+    assert_eq!(owner.truth(COMMAND, 2) & 7, 4);
+    owner.write(EXPRESS + 8, 2, 1 << 15);
+    assert_eq!(owner.guest.restore(&mut owner.bench.host), Ok(true));
+    assert_eq!(owner.truth(COMMAND, 2) & 2, 0);
+    assert_eq!(u64::from(owner.truth(0x10, 4)), owner.bars[0]);
+    owner
+        .guest
+        .restart(&mut owner.bench.host)
+        .expect("it answers");
+    assert_eq!(owner.truth(COMMAND, 2) & 2, 0);
+    owner
+        .guest
+        .go_on(&mut owner.bench.host)
+        .expect("it answers");
+    assert_eq!(owner.truth(COMMAND, 2) & 2, 2);
+}
+
+fn who_goes_on_while_in_reset_decodes_once_it_is_back() {
+    const COMMAND: u32 = 4;
+    let mut owner = Owner::new(Intx::Granted);
+    owner.guest.stop(&mut owner.bench.host).expect("it answers");
+    let started = owner.guest.start_flr(&mut owner.bench.host);
+    assert_eq!(started, Ok(Some(100)));
+    owner
+        .guest
+        .go_on(&mut owner.bench.host)
+        .expect("it answers");
+    assert_eq!(owner.truth(COMMAND, 2) & 2, 0);
+    assert_eq!(owner.guest.restore(&mut owner.bench.host), Ok(true));
+    assert_eq!(owner.truth(COMMAND, 2) & 2, 2);
+    assert_eq!(u64::from(owner.truth(0x10, 4)), owner.bars[0]);
+    // Nothing is left to put back.
+    let before = owner.image();
+    assert_eq!(owner.guest.restore(&mut owner.bench.host), Ok(true));
+    assert_eq!(owner.image(), before);
+}
+
+fn what_a_reset_of_its_bus_undid_is_put_back() {
+    let mut owner = Owner::new(Intx::Denied);
+    owner
+        .guest
+        .set_msi(&mut owner.bench.host, &block(2), MsiKind::Msi)
+        .expect("it can");
+    let wanted = [0x10, 0x18, 0x1c, MSI + 4, MSI + 8, MSI + 12].map(|at| (at, owner.truth(at, 4)));
+    owner
+        .bench
+        .model
+        .with_fabric(|fabric| fabric.device_mut(DEVICE).reset());
+    owner.guest.note_bus_reset();
+    assert_eq!(owner.read(4, 2) & 2, 0, "its owner has it decode anew");
+    for (at, value) in wanted {
+        assert_eq!(owner.truth(at, 4), value, "{at:#x}");
+    }
+}
+
 fn block(count: u16) -> MsiBlock {
     MsiBlock {
         first: Irq(0x840),
@@ -496,6 +561,9 @@ fn accesses_that_are_none_are_refused() {
 }
 
 cases::cases!(
+    who_is_stopped_does_not_decode_whatever_its_owner_or_a_reset_does,
+    who_goes_on_while_in_reset_decodes_once_it_is_back,
+    what_a_reset_of_its_bus_undid_is_put_back,
     bars_can_be_sized_and_never_move,
     the_device_decodes_whatever_its_owner_says,
     intx_is_its_owners_only_if_granted,

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use lpar::hcall::{self, Args, HCALLS};
+use lpar::pci::CONFIG_ADDRESS;
 use lpar::rtas::CALLS;
 use papr_abi::{GuestRealAddr, token};
 use rand_chacha::rand_core::Rng;
@@ -304,10 +305,16 @@ impl Run {
         };
         let found = CALLS.iter().find(|entry| Some(entry.row.name) == wanted);
         let row = found.unwrap_or(&CALLS[any]).row;
-        // Ends of the partition and of its time are not asked for.
+        // Ends of the partition and of its time are not asked for, nor is an endpoint stopped: the specification has no
+        // word for requesters that are nobody's for a time.
         if matches!(
             row.name,
-            "power-off" | "system-reboot" | "ibm,os-term" | "stop-self"
+            "power-off"
+                | "system-reboot"
+                | "ibm,os-term"
+                | "stop-self"
+                | "ibm,set-slot-reset"
+                | "ibm,slot-error-detail"
         ) {
             return;
         }
@@ -321,14 +328,19 @@ impl Run {
         for input in 0..row.inputs {
             let word = match (row.name, input) {
                 ("ibm,read-pci-config" | "ibm,write-pci-config", 0) => {
-                    self.choose(&registers).unwrap_or(0)
+                    CONFIG_ADDRESS
+                        | self.choose(&registers).unwrap_or(0)
                         | if self.below(12) == 0 { 0x100 } else { 0 }
                 }
                 (
                     "ibm,read-pci-config"
                     | "ibm,write-pci-config"
                     | "ibm,change-msi"
-                    | "ibm,query-interrupt-source-number",
+                    | "ibm,query-interrupt-source-number"
+                    | "ibm,set-eeh-option"
+                    | "ibm,get-config-addr-info2"
+                    | "ibm,read-slot-reset-state2"
+                    | "ibm,configure-pe",
                     1,
                 ) => (buid >> 32) as u32,
                 (_, 2) if row.name.starts_with("ibm,") && row.inputs >= 3 => buid as u32,
@@ -340,7 +352,16 @@ impl Run {
                 ("ibm,change-msi", 5) => 1,
                 ("ibm,set-xive" | "ibm,get-xive" | "ibm,int-on" | "ibm,int-off", 0) => irq,
                 ("ibm,set-xive", 1) => self.below(2) as u32,
-                ("ibm,change-msi" | "ibm,query-interrupt-source-number", 0) => 0,
+                (
+                    "ibm,change-msi"
+                    | "ibm,query-interrupt-source-number"
+                    | "ibm,set-eeh-option"
+                    | "ibm,get-config-addr-info2"
+                    | "ibm,read-slot-reset-state2"
+                    | "ibm,configure-pe",
+                    0,
+                ) => CONFIG_ADDRESS,
+                ("ibm,set-eeh-option", 3) => self.below(5) as u32,
                 _ => self.rng.next_u64() as u32,
             };
             words.push(if self.below(20) == 0 {

@@ -38,6 +38,7 @@ impl Machine {
                     window_start: WINDOWS[number].first,
                     window_bytes: WINDOWS[number].pages << WINDOWS[number].shift,
                     access: &self.functions[number],
+                    recovery: None,
                 })
             })
             .collect()
