@@ -140,12 +140,17 @@ fn start(place: u8, id: PhbId, bases: Bases, side_band: SideBand) -> Result<Brid
 /// Carries a start on to its end, leaving the bridge alone as long as it asks to be.
 pub(crate) fn poll(mut step: impl FnMut() -> Result<Step, ResetError>) -> Result<(), StartError> {
     while let Step::Pending { ms } = step().map_err(StartError::Reset)? {
-        let start = timebase();
-        while timebase().wrapping_sub(start) < u64::from(ms) * 512_000 {
-            power::relax();
-        }
+        wait(ms);
     }
     Ok(())
+}
+
+/// Lets milliseconds pass, for who runs no partition.
+pub(crate) fn wait(ms: u32) {
+    let start = timebase();
+    while timebase().wrapping_sub(start) < u64::from(ms) * 512_000 {
+        power::relax();
+    }
 }
 
 /// Starts a PHB3 of the machine, its interrupts numbered so.

@@ -84,6 +84,18 @@ pub(crate) fn grants(number: usize) -> Vec<map_dump::Grant> {
     .collect()
 }
 
+/// Returns who owns a function of the bridge that is `number` in [`bridges`]: its window, the partition's id, where the
+/// function is.
+pub(crate) fn owners_of(number: usize) -> Vec<(ioda::DmaWindow, u32, Path)> {
+    let owners = OWNERS.lock();
+    let its = owners.iter().filter(|owner| owner.bridge == number);
+    its.filter_map(|owner| {
+        let functions = &bridges().get(number)?.topology.functions;
+        Some((owner.window, owner.lpid, functions.get(owner.index)?.path))
+    })
+    .collect()
+}
+
 /// What the devices of a partition's manifest have become.
 pub(crate) struct Owned {
     /// Their registers.

@@ -23,9 +23,16 @@ pub(crate) fn arm_tick() {
     power::set_hypervisor_decrementer(TICK as u32);
 }
 
+/// What any thread does now and then that holds no lock.
+pub(crate) fn keep_house() {
+    crate::host::tick();
+    crate::freeze::tick();
+    crate::errors::tick();
+}
+
 /// The tick: moves console bytes, comes again.
 pub(crate) fn tick() {
-    crate::host::tick();
+    keep_house();
     let pending = console::service(CONSOLE_BYTES);
     power::set_hypervisor_decrementer(if pending { TICK_BUSY } else { TICK } as u32);
 }
@@ -126,6 +133,7 @@ pub(crate) fn restore_mfrr(thread: &Thread) {
 /// Sleeps until something happens: an external interrupt, a kick, the guest's decrementer. Moves
 /// console bytes first, and does not sleep long while any wait.
 pub(crate) fn sleep(thread: &Thread, guest: Guest) {
+    keep_house();
     let output = console::service(CONSOLE_BYTES);
     if thread.kicked.swap(false, SeqCst) {
         restore_mfrr(thread);

@@ -2,7 +2,7 @@
 //! that a crate beside it could decide: it probes, wires and runs.
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
-//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`sources`]: its bridges and PCI functions. [`partition`]: its partitions. [`map`]: all of it as lines.
+//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`sources`]: its bridges and PCI functions. [`errors`]: what they err in; [`freeze`]: or are made to. [`partition`]: its partitions. [`map`]: all of it as lines.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
 //!   processors share, such a one, and its interrupts.
 //! - [`stop`]: the ends.
@@ -21,6 +21,8 @@ mod bridge;
 mod clock;
 mod console;
 mod devices;
+mod errors;
+mod freeze;
 mod guest_image;
 mod host;
 mod idle;

@@ -34,7 +34,8 @@ pub(crate) struct Partition {
     pub(crate) lpar: Lpar,
     image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
-    accesses: Vec<&'static Access<Bridge>>,
+    /// The way to each of its functions, in the order of [`Lpar::pci`].
+    pub(crate) accesses: Vec<&'static Access<Bridge>>,
     real_mode: RealMode,
     sdr1: u64,
     /// Set while one of its threads ends or restarts it.
@@ -169,6 +170,8 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         .iter()
         .map(|partition| (partition.lpar.lpid, partition.image.name));
     crate::map::print_if_asked(info.bootargs, names);
+    crate::errors::start(partitions);
+    crate::freeze::arm(info.bootargs);
     crate::host::arm_fault(info.bootargs);
     let (taken, free, heap) = memory::usage();
     let lent: u64 = partitions
@@ -549,6 +552,7 @@ impl Partition {
 
     /// Takes everything back that the partition set up in the machine.
     fn clean(&self) {
+        lpar_pci::end_resets(&self.accesses, crate::bridge::wait);
         lpar_pci::quiesce(&self.lpar, &self.accesses, devices::bridges());
         self.lpar.reset();
         self.lpar.hpt.clear();

@@ -5,13 +5,15 @@ use crate::thread::{self, Leave, Thread};
 use crate::{pool, stop};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use lpar::hcall::After;
+use lpar::unanswered::Unanswered;
 use lpar::vpa::Preempt;
 use lpar::{Refusal, attention, interrupt};
 use papr_abi::HError;
 use ppc64::PerCpu;
 use ppc64::context::Regs;
 use ppc64::percpu::Answer;
-use ppc64::{guest, msr, power};
+use ppc64::slb::Slb;
+use ppc64::{guest, mfspr, msr, power};
 
 /// Serves an hcall. See `ppc64::percpu::HcallFn`.
 pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) -> Answer {
@@ -125,6 +127,25 @@ fn interrupt_guest(thread: &Thread, vector: u64, cause: u64, regs: &mut Regs) {
     regs.msr = taken.msr;
 }
 
+/// Makes of a machine check that a load or store of the guest's met what a PAPR platform does. Returns whether the guest can
+/// go on.
+fn answer(thread: &Thread, regs: &mut Regs) -> bool {
+    let mut slb = Slb::EMPTY;
+    slb.save();
+    let unanswered = Unanswered {
+        pc: regs.pc,
+        srr1: regs.msr,
+        address: mfspr!(DAR),
+        slb: slb.entries(),
+    };
+    let Some(pc) = unanswered.answer(&thread.partition.lpar, &mut regs.gpr) else {
+        return false;
+    };
+    regs.pc = pc;
+    regs.msr &= !interrupt::CAUSE;
+    true
+}
+
 /// Handles every interrupt that is no hcall. See `ppc64::percpu::ExceptionFn`.
 pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -> u64 {
     if regs.msr & msr::HV != 0 {
@@ -144,6 +165,7 @@ pub(crate) extern "C" fn exception(cpu: &PerCpu, vector: u64, regs: &mut Regs) -
         0x500 if thread.shared.is_some() => left = pool::external(thread),
         // A system reset or a machine check that hit the guest is the guest's; it has handlers.
         0x100 => interrupt_guest(thread, 0x100, regs.msr & interrupt::CAUSE, regs),
+        0x200 if answer(thread, regs) => {}
         0x200 => {
             let refusal = Refusal::new(HError::Hardware, "machine check: nothing answered");
             thread

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::{Load, PartitionSpec};
 use bundle::{Console, Processors};
-use qemu_run::{HttpFixture, Session, Source, disk};
+use qemu_run::{HttpFixture, Machine, Session, Source, disk};
 
 use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, device, read, regex, stops_with};
@@ -49,9 +49,41 @@ const CHECKS: [&str; 6] = [
     "http",
 ];
 
+/// What it checks when both functions have to recover first.
+pub(crate) const RECOVERY_CHECKS: [&str; 7] = [
+    "recovery",
+    "cpus",
+    "nvme-read",
+    "nvme-write",
+    "nvme-interrupts",
+    "ping",
+    "http",
+];
+
 /// Boots guest `name` and has it check what it has.
 pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
-    spine_beside(context, name, places, Processors::Dedicated, Vec::new()).map(|(parts, _)| parts)
+    boot(context, name, places, Variant::SPINE).map(|(parts, _)| parts)
+}
+
+/// What a guest's first process is asked for, and what is around it.
+pub(crate) struct Variant {
+    /// Its test, and the checks of that which must not be missing.
+    pub(crate) test: &'static str,
+    pub(crate) wanted: &'static [&'static str],
+    pub(crate) processors: Processors,
+    pub(crate) others: Vec<PartitionSpec>,
+    /// What the machine has besides.
+    pub(crate) change: fn(Machine, &Places) -> Machine,
+}
+
+impl Variant {
+    pub(crate) const SPINE: Self = Self {
+        test: "spine",
+        wanted: &CHECKS,
+        processors: Processors::Dedicated,
+        others: Vec::new(),
+        change: |machine, _| machine,
+    };
 }
 
 /// The same on such processors, beside other partitions; what its console showed, too.
@@ -61,6 +93,21 @@ pub(crate) fn spine_beside(
     places: &Places,
     processors: Processors,
     others: Vec<PartitionSpec>,
+) -> Result<(Vec<Part>, Vec<String>)> {
+    let variant = Variant {
+        processors,
+        others,
+        ..Variant::SPINE
+    };
+    boot(context, name, places, variant)
+}
+
+/// Boots guest `name` as `variant` says; what its console showed, too.
+pub(crate) fn boot(
+    context: &Context,
+    name: &str,
+    places: &Places,
+    variant: Variant,
 ) -> Result<(Vec<Part>, Vec<String>)> {
     let folder = context.guests.join(name);
     let initramfs = folder.join("initramfs.gz");
@@ -81,21 +128,22 @@ pub(crate) fn spine_beside(
         name: "linux".to_owned(),
         memory_bytes: 1 << 30,
         cpus: 2,
-        processors,
+        processors: variant.processors,
         console: Console::Vty,
         kernel: read(&folder.join("vmlinux"))?,
         load: Load::Elf,
         initrd: Some(read(&initramfs)?),
         command_line: format!(
-            "console=hvc0 bulkhead.test=spine bulkhead.cpus=2 bulkhead.disk={} bulkhead.port={} bulkhead.page={}",
+            "console=hvc0 bulkhead.test={} bulkhead.cpus=2 bulkhead.disk={} bulkhead.port={} bulkhead.page={}",
+            variant.test,
             disk::sha256_hex(&disk::pattern()),
             server.port(),
             disk::sha256_hex(&page)
         ),
         devices: vec![device(places.nvme)?, device(places.nic)?],
     };
-    let alone = others.is_empty();
-    let partitions = [vec![partition], others].concat();
+    let alone = variant.others.is_empty();
+    let partitions = [vec![partition], variant.others].concat();
     let bytes = bundle::build::pack(&partitions)
         .map_err(|error| anyhow::anyhow!("the bundle cannot be packed: {error}"))?;
     let mut machine = context.machine();
@@ -103,10 +151,10 @@ pub(crate) fn spine_beside(
         machine = machine.device(place, model)?;
     }
     let machine = machine.nvme(places.nvme, &image)?.e1000e(places.nic)?;
-    let mut session = context.boot(machine, &bytes)?;
+    let mut session = context.boot((variant.change)(machine, places), &bytes)?;
     session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
     let mut parts = console(context, &mut session)?;
-    parts.extend(checks(context, &mut session)?);
+    parts.extend(checks(context, &mut session, variant.wanted)?);
     if alone {
         stops_with(&mut session, "power-off", context.limit(30))?;
     } else {
@@ -151,7 +199,7 @@ fn console(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
 }
 
 /// Reads the guest's results up to the last; one that never came has failed.
-fn checks(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
+fn checks(context: &Context, session: &mut Session, wanted: &[&str]) -> Result<Vec<Part>> {
     let form = regex(r"BH-CHECK (\S+) (ok|failed)\b ?(.*)")?;
     let mut parts = Vec::new();
     loop {
@@ -159,7 +207,7 @@ fn checks(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
         let line = session.wait_for_in(
             Source::Partitions,
             &regex(r"BH-CHECK \S+ (ok|failed)\b.*$")?,
-            context.limit(180),
+            context.limit(300),
         )?;
         let captures = form
             .captures(&line)
@@ -178,7 +226,7 @@ fn checks(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
             verdict,
         });
     }
-    for wanted in CHECKS {
+    for &wanted in wanted {
         if !parts.iter().any(|part| part.name == wanted) {
             parts.push(Part {
                 name: wanted.to_owned(),

@@ -1,7 +1,7 @@
 //! Boots Bulkhead under QEMU, again and again, and checks what comes of it.
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
-//! refused, [`linux`] boots Debian's kernels,
+//! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail,
 //! [`shared`] has partitions share processors,
 //! [`map`] reads what the hypervisor tells of itself, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
@@ -13,6 +13,7 @@ use clap::Parser;
 mod case;
 mod context;
 mod crashes;
+mod eeh;
 mod linux;
 mod map;
 mod p7ioc;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         refusals::CASES,
         crashes::CASES,
         linux::CASES,
+        eeh::CASES,
         shared::CASES,
         p7ioc::CASES,
         map::CASES,

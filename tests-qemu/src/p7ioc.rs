@@ -3,7 +3,7 @@
 use crate::case::{Case, Outcome};
 use crate::context::Context;
 use crate::linux::{self, Places};
-use crate::payload;
+use crate::{eeh, payload};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -14,6 +14,14 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "p7ioc-frozen",
         run: frozen,
+    },
+    Case {
+        name: "p7ioc-eeh",
+        run: |context| eeh::guest(&context.with_p7ioc()),
+    },
+    Case {
+        name: "p7ioc-eeh-linux-6.1",
+        run: |context| eeh::linux(&context.with_p7ioc(), "debian-6.1", &ONE_SWITCH),
     },
     Case {
         name: "p7ioc-linux-6.1",
@@ -32,15 +40,27 @@ const ONE_SWITCH: Places = Places {
     nic: "phb0/00.0/00.0/01.0/00.0",
 };
 
+/// What the hypervisor has to tell of it, in this order, each once.
+const TOLD: [(&str, &str); 2] = [
+    (
+        "tells-what-is-stopped-and-why",
+        r"partition payload: phb0/00\.0/00\.0 \(PE#\w+\): MMIO and DMA are stopped: DMA write by 01:00\.0.*: \S",
+    ),
+    (
+        "tells-what-goes-on",
+        r"partition payload: phb0/00\.0/00\.0 \(PE#\w+\): goes on, but DMA is stopped",
+    ),
+];
+
 /// An error is injected into the endpoint of the first function while the partition runs: the second one's goes on.
 fn frozen(context: &Context) -> Outcome {
     let context = context.with_p7ioc();
     let words = format!("bulkhead.inject={}", payload::OURS[0]);
-    // QEMU hands boot arguments over only beside a kernel; Bulkhead looks at none.
-    let machine = ["-kernel", "/dev/null", "-append", &words]
-        .into_iter()
-        .fold(payload::machine_with_edus(&context)?, |machine, word| {
-            machine.arg(word)
-        });
-    payload::run(&context, machine, &payload::OURS, "mode=frozen")
+    let machine = eeh::with_words(payload::machine_with_edus(&context)?, &words);
+    let (mut parts, lines) =
+        payload::run_and_tell(&context, machine, &payload::OURS, "mode=frozen")?;
+    for (name, line) in TOLD {
+        parts.push(eeh::told_once(&lines, name, line)?);
+    }
+    Ok(parts)
 }

@@ -57,21 +57,39 @@ pub(crate) fn machine_with_edus(context: &Context) -> Result<Machine> {
 
 /// Runs the payload with the functions at `paths` to its end; its cases as parts.
 pub(crate) fn run(context: &Context, machine: Machine, paths: &[&str], words: &str) -> Outcome {
+    run_and_tell(context, machine, paths, words).map(|(parts, _)| parts)
+}
+
+/// As [`run`]; the lines of the machine's console as well.
+pub(crate) fn run_and_tell(
+    context: &Context,
+    machine: Machine,
+    paths: &[&str],
+    words: &str,
+) -> Result<(Vec<Part>, Vec<String>)> {
     let mut partition = context.payload(words)?;
     partition.devices = paths
         .iter()
         .map(|path| device(path))
         .collect::<Result<_>>()?;
-    run_first(context, machine, &[partition])
+    run_first_and_tell(context, machine, &[partition])
 }
 
-/// Runs `partitions`, of which the first is the payload with the console, until all are off; its cases as
-/// parts.
+/// Runs `partitions`, of which the first is the payload with the console, until all are off; its cases as parts.
 pub(crate) fn run_first(
     context: &Context,
     machine: Machine,
     partitions: &[PartitionSpec],
 ) -> Outcome {
+    run_first_and_tell(context, machine, partitions).map(|(parts, _)| parts)
+}
+
+/// As [`run_first`]; the lines of the machine's console as well.
+fn run_first_and_tell(
+    context: &Context,
+    machine: Machine,
+    partitions: &[PartitionSpec],
+) -> Result<(Vec<Part>, Vec<String>)> {
     let bytes = bundle::build::pack(partitions).map_err(no_pack)?;
     let mut session = context.boot(machine, &bytes)?;
     let summary = regex(
@@ -80,7 +98,8 @@ pub(crate) fn run_first(
     let line = session.wait_for_in(Source::Partitions, &summary, context.limit(240))?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     let log = session.log().to_owned();
-    let parts = parts(&session.stop())?;
+    let lines = session.stop();
+    let parts = parts(&lines)?;
     ensure!(line.contains("passed"), "{line}; {}", log.display());
     // A line that the hypervisor's own text broke must not make a case vanish.
     let count =
@@ -100,7 +119,7 @@ pub(crate) fn run_first(
         "the payload ran no case; {}",
         log.display()
     );
-    Ok(parts)
+    Ok((parts, lines))
 }
 
 /// The trials that `lines` of a console tell of.

@@ -34,6 +34,12 @@ impl Slb {
         }
     }
 
+    /// The entries as they were saved; those that were not valid are zero.
+    #[must_use]
+    pub const fn entries(&self) -> &[(u64, u64)] {
+        &self.0
+    }
+
     /// Replaces the thread's buffer.
     pub fn load(&self) {
         // SAFETY: the hypervisor runs untranslated, so it needs no segment. `slbia` leaves entry 0,

@@ -12,11 +12,13 @@ mod phb3;
 pub(crate) use fault::{arm as arm_fault, tick};
 #[cfg(feature = "p7ioc")]
 pub(crate) use p7ioc::{
-    DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, message_block, open, plan_caps, report,
+    DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
+    report, watch_hubs, why, why_off,
 };
 #[cfg(not(feature = "p7ioc"))]
 pub(crate) use phb3::{
-    DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, message_block, open, plan_caps, report,
+    DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
+    report, watch_hubs, why, why_off,
 };
 
 /// Errors are injected where the bridge makes them stop something, which QEMU's PHB3 does not.

@@ -4,14 +4,21 @@
 use crate::bridge::{StartError, poll, start_phb3};
 use crate::devices::bridges;
 use crate::memory::{self, keep};
-use ioda::{Bdf, Caps, DmaModel, Ioda, IrqBackend, MmioIo, MsiBlock, MsiSource, PeNumber, PhbId};
+use alloc::vec::Vec;
+use core::fmt;
+use ioda::{
+    Bdf, Caps, DmaModel, DmaWindow, Inject, InjectAccess, InjectRepeat, InjectTarget, Injection,
+    Ioda, IrqBackend, MmioIo, MsiBlock, MsiSource, PeNumber, PhbId, Seen,
+};
 use ioda_model::{Device, Fabric, P7ioc, P7iocBlock};
 use lpar::machine::DeviceMemory;
-use p7ioc::hub::{Facts, Hub, Processor, Units};
+use p7ioc::hub::{Facts, Hub, HubEvent, Processor, Units};
+use p7ioc::{Cause, ErrorLog};
 use papr_abi::RealAddr;
 use phb3::Bases;
 use realio::{DeviceRegisters, IO, Registers, SideBand};
 use relay::{Relay, RelayPort, RelayRegs, Trees};
+use spin::Mutex;
 
 /// A bridge, exclusively.
 pub(crate) type Host = p7ioc::Phb<RelayRegs<Registers, SideBand>>;
@@ -126,6 +133,11 @@ pub(crate) fn open(
         .ok_or(StartError::Unsupported("no bridge"))?;
     let mut host = p7ioc::Phb::new(layout, relay.regs(P7iocBlock::Asb), port, hub_port);
     poll(|| host.poll())?;
+    HUBS.lock().push(Watched {
+        place,
+        hub,
+        seen: Seen::new(),
+    });
     leave_out_lossy(&mut host);
     Ok((keep(RelayPort::new(relay, port, host.caps().m32)), host))
 }
@@ -183,4 +195,81 @@ pub(crate) fn message_block(port: &HostPort, bdf: Bdf, block: MsiBlock) -> Optio
         .message_block(bdf, &block)
         .map_err(|refusal| log::warn!("{bdf}: messages: {refusal}"))
         .ok()
+}
+
+/// A hub, and what was last seen of its errors.
+struct Watched {
+    place: u8,
+    hub: Hub<RelayRegs<Registers, SideBand>>,
+    seen: Seen<HubEvent, 32>,
+}
+
+static HUBS: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+
+/// Tells what is new of the hubs, and ends what stops nothing.
+pub(crate) fn watch_hubs() {
+    let Some(mut hubs) = HUBS.try_lock() else {
+        return;
+    };
+    for Watched { place, hub, seen } in hubs.iter_mut() {
+        seen.look(hub.scan(), |event| match event {
+            // The bridge's own word says more.
+            HubEvent::Bridge(_) => {}
+            HubEvent::Info(_) => log::warn!("the hub of phb{place}: {event}"),
+            HubEvent::Dead(_) | HubEvent::Fenced(..) => {
+                log::error!("the hub of phb{place}: {event}");
+            }
+        });
+        for event in hub.scan() {
+            if let HubEvent::Info(error) = event {
+                hub.clear(&error);
+            }
+        }
+    }
+}
+
+/// Why an endpoint is stopped.
+pub(crate) fn why(host: &mut Host, pe: PeNumber) -> impl fmt::Display + use<> {
+    Why {
+        cause: host.pest(pe).map(Cause).ok(),
+        latched: host.error_log(),
+    }
+}
+
+/// Why a bridge is off, or what it has met otherwise.
+pub(crate) fn why_off(host: &mut Host) -> impl fmt::Display + use<> {
+    Why {
+        cause: None,
+        latched: host.error_log(),
+    }
+}
+
+/// The bridge's note of the error that stopped an endpoint, and all that it has latched.
+struct Why {
+    cause: Option<Cause>,
+    latched: Option<ErrorLog>,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cause) = self.cause {
+            write!(f, "{cause}; ")?;
+        }
+        match &self.latched {
+            Some(latched) => latched.fmt(f),
+            None => f.write_str("it is being reset"),
+        }
+    }
+}
+
+/// Injects an error into DMA through `window`, which stops its endpoint; returns whether it does.
+pub(crate) fn make_error(host: &mut Host, window: &DmaWindow) -> bool {
+    let injection = Injection {
+        target: InjectTarget::Dma(window.tve),
+        access: InjectAccess::Write,
+        repeat: InjectRepeat::Once,
+    };
+    host.inject(window.pe, injection)
+        .inspect_err(|error| log::error!("{}: {error}", window.pe))
+        .is_ok()
 }

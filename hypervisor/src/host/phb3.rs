@@ -1,7 +1,8 @@
 //! The machine's PHB3s, as they are.
 
 use crate::bridge::{StartError, start_phb3};
-use ioda::{Bdf, Caps, Ioda, IrqBackend, MsiBlock, PhbId};
+use core::fmt;
+use ioda::{Bdf, Caps, DmaWindow, Ioda, IrqBackend, MsiBlock, PeNumber, Pest, PhbId};
 use lpar::machine::DeviceMemory;
 use phb3::{Bases, Numbering, Phb3, Port};
 use realio::{DeviceRegisters, IO, Io, Registers, SideBand};
@@ -52,4 +53,34 @@ pub(crate) fn report(place: u8, host: &Host, port: &HostPort) {
 /// What a function has to be given for messages of `block` to arrive.
 pub(crate) fn message_block(_port: &HostPort, _bdf: Bdf, block: MsiBlock) -> Option<MsiBlock> {
     Some(block)
+}
+
+/// There is no hub above these bridges.
+pub(crate) const fn watch_hubs() {}
+
+/// Why an endpoint is stopped.
+pub(crate) fn why(host: &mut Host, pe: PeNumber) -> impl fmt::Display + use<> {
+    Why(host.pest(pe).unwrap_or_default())
+}
+
+/// Why a bridge is off, or what it has met otherwise.
+pub(crate) const fn why_off(_host: &mut Host) -> &'static str {
+    "what its errors are is not told"
+}
+
+/// The bridge's note of the error that stopped an endpoint.
+struct Why(Pest);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == Pest::default() {
+            return f.write_str("the bridge has noted nothing");
+        }
+        write!(f, "PESTA {:#018x}, PESTB {:#018x}", self.0.a, self.0.b)
+    }
+}
+
+/// Injects an error into DMA through `window`. QEMU's PHB3 stops nothing for it, so none is: the caller stops the endpoint.
+pub(crate) const fn make_error(_host: &mut Host, _window: &DmaWindow) -> bool {
+    false
 }

@@ -108,7 +108,7 @@ impl PoolThread {
     pub(super) fn service_console(&self) {
         let now = timebase();
         if now >= self.console.load(Relaxed) {
-            crate::host::tick();
+            idle::keep_house();
             let output = console::service(CONSOLE_BYTES);
             let pause = if output { idle::TICK_BUSY } else { idle::TICK };
             self.console

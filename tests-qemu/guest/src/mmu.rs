@@ -150,6 +150,12 @@ pub(crate) fn load32(ea: u64, default: u64) -> u64 {
     value
 }
 
+/// Stores a word at effective address `ea`, for device registers.
+pub(crate) fn store32(ea: u64, value: u64) {
+    // SAFETY: as `store`; what the caller mapped are registers that it may change.
+    unsafe { asm!("stw {0}, 0({1})", in(reg) value, in(reg_nonzero) ea, options(nostack)) };
+}
+
 /// Stores a doubleword at effective address `ea`.
 pub(crate) fn store(ea: u64, value: u64) {
     // SAFETY: writes a `Page` that the caller mapped, or faults, and the trap handler steps over it.

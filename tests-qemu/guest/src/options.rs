@@ -11,6 +11,8 @@ pub(crate) enum Mode {
     Pseries,
     /// Run the cases of an endpoint that is stopped meanwhile.
     Frozen,
+    /// Run the cases of a function whose endpoint is stopped, and its recovery.
+    Eeh,
     /// Measure hcalls.
     Bench,
     /// Restart by RTAS until NVRAM says that this is the second start, then power off.
@@ -45,6 +47,7 @@ impl Options {
         let mode = match value("mode=") {
             "pseries" => Mode::Pseries,
             "frozen" => Mode::Frozen,
+            "eeh" => Mode::Eeh,
             "bench" => Mode::Bench,
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,

@@ -3,6 +3,7 @@
 #
 # Kernel command line:
 #   bulkhead.test=spine     run the checks below and power off; each prints `BH-CHECK <name> ok|failed <detail>`
+#   bulkhead.test=recovery  the same, once the NVMe controller and the network card were stopped by errors and have recovered
 #   bulkhead.test=boot      print BH-READY and power off: for timing
 #   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
 #   bulkhead.cpus=N         how many CPUs must be online
@@ -25,7 +26,10 @@ argument() {
 
 # In the order in which they depend on each other; one that the machine has no use for does no harm.
 while read -r module; do
-    insmod "/modules/$module" || echo "BH-NOTE module $module did not load"
+    options=
+    # A command that a stopped controller has lost is to be missed soon.
+    [ "$(argument test)/$module" = recovery/nvme-core.ko ] && options=io_timeout=5
+    insmod "/modules/$module" $options || echo "BH-NOTE module $module did not load"
 done < /modules/order
 
 # Devices appear some time after their drivers.
@@ -149,8 +153,30 @@ bench_nvme() {
     echo "BH-BENCH end"
 }
 
-case "$(argument test)" in
-spine)
+# How many endpoints the kernel has reset after errors.
+resets() {
+    sed -n 's/^eeh_slot_resets=//p' /proc/powerpc/eeh
+}
+
+# Works with both devices until both were stopped and have recovered.
+check_recovery() {
+    tries=0
+    while [ $tries -lt 120 ]; do
+        dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16 iflag=direct 2> /dev/null
+        ping -c 1 -W 2 10.0.2.2 > /dev/null
+        if [ "$(dmesg | grep -c 'EEH: Recovery successful')" -ge 2 ]; then
+            echo "after $tries tries: $(resets) resets"
+            [ "$(resets)" -ge 2 ]
+            return
+        fi
+        tries=$((tries + 1))
+        sleep 1
+    done
+    echo "$(resets) resets; $(dmesg | grep EEH | tail -n 3 | tr '\n' '/')"
+    return 1
+}
+
+run_checks() {
     check cpus check_cpus
     before=$(nvme_interrupts)
     check nvme-read check_nvme_read
@@ -167,6 +193,15 @@ spine)
         echo "BH-CHECK all failed $failures"
     fi
     poweroff -f
+}
+
+case "$(argument test)" in
+spine)
+    run_checks
+    ;;
+recovery)
+    check recovery check_recovery
+    run_checks
     ;;
 boot)
     # The first counts from the machine's reset, the second from the start of the kernel's clock.

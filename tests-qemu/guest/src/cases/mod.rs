@@ -2,6 +2,7 @@
 
 mod basics;
 mod dma;
+mod eeh;
 mod frozen;
 mod hostile;
 mod hpt;
@@ -48,7 +49,12 @@ pub(crate) const TABLES: &[&[Case]] = &[
     pci::CASES,
     dma::CASES,
     msi::CASES,
+    // The last of them gives a function up.
+    eeh::CASES,
 ];
+
+/// Cases for a machine that stops a function's endpoint.
+pub(crate) static STOPPED: &[&[Case]] = &[eeh::STOPPED];
 
 /// Cases for a machine that injects an error.
 pub(crate) static FROZEN: &[&[Case]] = &[frozen::CASES];

@@ -111,9 +111,20 @@ fn config_sizes_and_boundaries_are_checked(platform: &Platform) -> Outcome {
 
 /// Of QEMU's NVMe controller: vendor and device, its register of capabilities, the low half of which is no zero and no
 /// ones, and one that keeps what is stored while the controller is off.
-const NVME: u32 = 0x1b36_0010;
-const NVME_CAP: u64 = 0;
-const NVME_AQA: u64 = 0x24;
+pub(super) const NVME: u32 = 0x1b36_0010;
+pub(super) const NVME_CAP: u64 = 0;
+pub(super) const NVME_AQA: u64 = 0x24;
+
+/// Where the function's registers behind BAR 0 are; it decodes from then on.
+pub(super) fn registers(platform: &Platform, function: &Function) -> Result<u64, Fail> {
+    let (pci, real, _) = function.bridge.mem32;
+    let command = function.get(platform, 4, 2)?;
+    function.set(platform, 4, 2, command | 2)?;
+    let bar = u64::from(function.get(platform, 0x10, 4)? & !0xf);
+    bar.checked_sub(pci)
+        .map(|offset| real + offset)
+        .ok_or(Fail::Because("BAR 0 lies in the bridge's 32-bit range"))
+}
 
 fn a_function_in_reset_gives_ones_and_comes_back(platform: &Platform) -> Outcome {
     const FLR: u32 = 1 << 15;
@@ -121,13 +132,8 @@ fn a_function_in_reset_gives_ones_and_comes_back(platform: &Platform) -> Outcome
     let function = all
         .find(|function| function.id == NVME)
         .ok_or(Fail::Skip("no function that can be reset alone"))?;
-    let (pci, real, _) = function.bridge.mem32;
+    let base = registers(platform, function)?;
     let command = function.get(platform, 4, 2)?;
-    function.set(platform, 4, 2, command | 2)?;
-    let bar = u64::from(function.get(platform, 0x10, 4)? & !0xf);
-    let base = (bar.checked_sub(pci))
-        .map(|offset| real + offset)
-        .ok_or(Fail::Because("BAR 0 lies in the bridge's 32-bit range"))?;
     let load = |register, bytes| -> Result<u64, Fail> {
         let answer = hcall(token::H_LOGICAL_CI_LOAD, [bytes, base + register]);
         Ok(ok("H_LOGICAL_CI_LOAD", answer)?[0])

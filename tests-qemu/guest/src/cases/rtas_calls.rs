@@ -24,7 +24,7 @@ cases!("rtas":
     set_time_of_day_refuses_a_bad_date,
 );
 
-const CALLS: [&str; 22] = [
+const CALLS: [&str; 29] = [
     "get-time-of-day",
     "power-off",
     "system-reboot",
@@ -45,6 +45,13 @@ const CALLS: [&str; 22] = [
     "ibm,os-term",
     "display-character",
     "event-scan",
+    "check-exception",
+    "ibm,set-eeh-option",
+    "ibm,get-config-addr-info2",
+    "ibm,read-slot-reset-state2",
+    "ibm,set-slot-reset",
+    "ibm,configure-pe",
+    "ibm,slot-error-detail",
     "nvram-fetch",
     "nvram-store",
 ];

@@ -1,0 +1,235 @@
+//! The errors of the machine's bridges: looked for from the tick, told to the log by partition and function.
+//!
+//! What is new and how often it is told is `ioda`'s [`Watch`].
+
+use crate::bridge::Bridge;
+use crate::devices::{self, bridges};
+use crate::host::{self, Host};
+use crate::partition::Partition;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, Watch};
+use lpar::pci::PciFunction;
+use lpar_pci::Access;
+use ppc64::spr::timebase;
+use spin::{Mutex, Once};
+
+/// Ticks of the 512 MHz time base between two looks: 100 ms.
+const EVERY: u64 = 51_200_000;
+const SECOND: u64 = 512_000_000;
+
+/// A function with its owner.
+pub(crate) struct Owned {
+    partition: &'static Partition,
+    /// The function, as its owner has it.
+    pub(crate) function: &'static PciFunction,
+    /// The way to it.
+    pub(crate) access: &'static Access<Bridge>,
+    /// Its DMA window, and by that its endpoint.
+    pub(crate) window: DmaWindow,
+    bridge: &'static Bridge,
+}
+
+impl Owned {
+    /// The bridge that it is behind.
+    pub(crate) const fn bridge(&self) -> &'static Bridge {
+        self.bridge
+    }
+}
+
+/// A bridge with its functions that have owners.
+struct Watched {
+    bridge: &'static Bridge,
+    owned: Vec<Owned>,
+    seen: Mutex<LastSeen>,
+}
+
+/// What was last seen of a bridge, and of the functions in the order of [`Watched::owned`].
+struct LastSeen {
+    bridge: Watch,
+    endpoints: Vec<EndpointWatch>,
+}
+
+static WATCHED: Once<Vec<Watched>> = Once::new();
+/// When the next look is due.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Begins to watch, for `partitions`, who have all their functions.
+pub(crate) fn start(partitions: &'static [Partition]) {
+    let owned_of = |number, bridge| {
+        let owners = devices::owners_of(number).into_iter();
+        let found = owners.filter_map(|(window, lpid, path)| {
+            let mut all = partitions.iter();
+            let partition = all.find(|partition| partition.lpar.lpid == lpid)?;
+            let location = format!("{path}");
+            let mut functions = partition.lpar.pci.iter().zip(&partition.accesses);
+            let (function, access) =
+                functions.find(|(function, _)| function.location == location)?;
+            Some(Owned {
+                partition,
+                function,
+                access,
+                window,
+                bridge,
+            })
+        });
+        found.collect()
+    };
+    WATCHED.call_once(|| {
+        let bridges = bridges().iter().enumerate();
+        let watched = bridges.map(|(number, bridge)| {
+            let owned: Vec<Owned> = owned_of(number, bridge);
+            let endpoints = owned.iter();
+            let endpoints = endpoints.map(|owned| EndpointWatch::new(owned.window.pe, SECOND));
+            let seen = LastSeen {
+                bridge: Watch::new(SECOND),
+                endpoints: endpoints.collect(),
+            };
+            Watched {
+                bridge,
+                owned,
+                seen: Mutex::new(seen),
+            }
+        });
+        watched.collect()
+    });
+}
+
+/// Returns the function at `location`, if it has an owner.
+pub(crate) fn find(location: &str) -> Option<&'static Owned> {
+    let watched = WATCHED.get()?.iter();
+    let mut all = watched.flat_map(|watched| &watched.owned);
+    all.find(|owned| owned.function.location == location)
+}
+
+/// Looks if it is time to; called by threads that hold no lock. Waits for no lock: what is in use is looked at next time.
+pub(crate) fn tick() {
+    let Some(watched) = WATCHED.get() else { return };
+    let (now, due) = (timebase(), NEXT.load(Relaxed));
+    let is_due = now.wrapping_sub(due).cast_signed() >= 0;
+    let next = now.wrapping_add(EVERY);
+    if !is_due || NEXT.compare_exchange(due, next, Relaxed, Relaxed).is_err() {
+        return;
+    }
+    host::watch_hubs();
+    for watched in watched {
+        watched.look(now);
+    }
+}
+
+impl Watched {
+    fn look(&self, now: u64) {
+        let Some(mut seen) = self.seen.try_lock() else {
+            return;
+        };
+        let Some(mut host) = self.bridge.host.try_lock() else {
+            return;
+        };
+        let event = host.next_event();
+        if let Some(change) = seen.bridge.event(now, event) {
+            self.tell(&mut host, &change);
+        }
+        match event {
+            Some(Event::Info(_)) => host.clear_errors(),
+            // Nobody's functions are stopped: nobody would let them go on, and what came after would never be told.
+            Some(Event::Frozen(pe)) if pe == host.caps().reserved_pe => {
+                if let Err(error) = host.thaw(pe, Freeze::all()) {
+                    log::warn!("phb{}: {error}", self.bridge.index);
+                }
+            }
+            _ => {}
+        }
+        drop(host);
+        if seen.bridge.works() {
+            for (owned, endpoint) in self.owned.iter().zip(&mut seen.endpoints) {
+                self.look_at(endpoint, now, owned);
+            }
+        }
+    }
+
+    fn look_at(&self, watch: &mut EndpointWatch, now: u64, owned: &Owned) {
+        let Some(mut host) = self.bridge.host.try_lock() else {
+            return;
+        };
+        if owned.access.is_resetting() {
+            return;
+        }
+        let stopped = host.freeze_state(owned.window.pe) | owned.access.stopped_here();
+        let Some(change) = watch.look(now, stopped) else {
+            return;
+        };
+        self.tell(&mut host, &change);
+        let cause = host.pest(owned.window.pe).unwrap_or_default();
+        drop(host);
+        if matches!(change.news, News::Stopped(..)) {
+            owned.function.note_error(cause);
+        }
+    }
+
+    fn tell(&self, host: &mut Host, change: &Change) {
+        let Some(untold) = change.untold else { return };
+        let phb = self.bridge.index;
+        let owner = |pe| self.owned.iter().find(|owned| owned.window.pe == pe);
+        match change.news {
+            News::Stopped(pe, stopped) => {
+                let why = host::why(host, pe);
+                if let Some(owned) = owner(pe) {
+                    log::warn!("{owned}: {} stopped: {why}", Names(stopped));
+                }
+            }
+            News::GoesOn(pe, stopped) => {
+                if let Some(owned) = owner(pe) {
+                    if stopped.is_empty() {
+                        log::info!("{owned}: goes on");
+                    } else {
+                        log::info!("{owned}: goes on, but {} stopped", Names(stopped));
+                    }
+                }
+            }
+            News::Fenced | News::Dead => {
+                let what = if change.news == News::Dead {
+                    "is gone"
+                } else {
+                    "has shut itself off"
+                };
+                log::error!("phb{phb} {what}: {}", host::why_off(host));
+                for owned in &self.owned {
+                    log::error!("{owned}: {} stopped with phb{phb}", Names(Freeze::all()));
+                }
+            }
+            News::Back => log::info!("phb{phb} works again"),
+            News::Info(fir) => log::warn!(
+                "phb{phb}: errors that stop nothing ({fir:#018x}): {}",
+                host::why_off(host)
+            ),
+        }
+        if untold > 0 {
+            log::warn!("phb{phb}: {untold} changes more, untold");
+        }
+    }
+}
+
+impl fmt::Display for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, location) = (&self.partition.lpar.name, &self.function.location);
+        write!(f, "partition {name}: {location} ({})", self.window.pe)
+    }
+}
+
+/// What is stopped, with its verb.
+struct Names(Freeze);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            match (self.0.contains(Freeze::MMIO), self.0.contains(Freeze::DMA)) {
+                (true, true) => "MMIO and DMA are",
+                (true, false) => "MMIO is",
+                (false, true) => "DMA is",
+                (false, false) => "nothing is",
+            },
+        )
+    }
+}

@@ -1,0 +1,81 @@
+//! Endpoints that are stopped while their owners work, and recovered by them.
+
+use anyhow::Result;
+use qemu_run::Machine;
+
+use crate::case::{Case, Outcome, Part, Verdict};
+use crate::context::{Context, regex};
+use crate::linux::{self, Places, Variant};
+use crate::payload;
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "eeh",
+        run: guest,
+    },
+    Case {
+        name: "eeh-linux-6.1",
+        run: |context| linux(context, "debian-6.1", &linux::OWN_BRIDGES),
+    },
+];
+
+/// Beside the edus, which have no EEH, being one card.
+const NVME: &str = "phb0/00.0/00.3";
+
+/// `machine` with boot arguments for the hypervisor.
+pub(crate) fn with_words(machine: Machine, words: &str) -> Machine {
+    // QEMU hands boot arguments over only beside a kernel; Bulkhead looks at none.
+    ["-kernel", "/dev/null", "-append", words]
+        .into_iter()
+        .fold(machine, |machine, word| machine.arg(word))
+}
+
+/// Whether exactly one of `lines` is like the expression `line`.
+pub(crate) fn told_once(lines: &[String], name: &str, line: &str) -> Result<Part> {
+    let line = regex(line)?;
+    let count = lines.iter().filter(|other| line.is_match(other)).count();
+    let verdict = match count {
+        1 => Verdict::Passed,
+        count => Verdict::Failed(format!("{count} lines are like {line}")),
+    };
+    Ok(Part {
+        name: name.to_owned(),
+        verdict,
+    })
+}
+
+/// `guest-test` sees its NVMe controller's endpoint stop, and gets it going again.
+pub(crate) fn guest(context: &Context) -> Outcome {
+    let [edu, _] = payload::OURS;
+    let machine = payload::machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?;
+    let machine = with_words(machine, &format!("bulkhead.freeze={NVME}"));
+    let (mut parts, lines) = payload::run_and_tell(context, machine, &[edu, NVME], "mode=eeh")?;
+    for (name, line) in [
+        (
+            "tells-what-is-stopped",
+            r"partition payload: phb0/00\.0/00\.3 \(PE#\w+\): MMIO and DMA are stopped: \S",
+        ),
+        (
+            "tells-what-goes-on",
+            r"partition payload: phb0/00\.0/00\.3 \(PE#\w+\): goes on$",
+        ),
+    ] {
+        parts.push(told_once(&lines, name, line)?);
+    }
+    Ok(parts)
+}
+
+/// Debian's kernel sees the endpoints of its disk and its network card stop, resets both, and goes on.
+pub(crate) fn linux(context: &Context, name: &str, places: &Places) -> Outcome {
+    let variant = Variant {
+        test: "recovery",
+        wanted: &linux::RECOVERY_CHECKS,
+        change: |machine, places| {
+            let words = format!("bulkhead.freeze={},{}", places.nvme, places.nic);
+            with_words(machine, &words)
+        },
+        ..Variant::SPINE
+    };
+    linux::boot(context, name, places, variant).map(|(parts, _)| parts)
+}
