@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, Watch};
+use lpar::eeh::{EehError, Endpoint};
 use lpar::pci::PciFunction;
 use lpar_pci::Access;
 use ppc64::spr::timebase;
@@ -33,9 +34,38 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// The bridge that it is behind.
-    pub(crate) const fn bridge(&self) -> &'static Bridge {
-        self.bridge
+    /// Stops it, as an error would, until its owner recovers it or the operator lets it go on.
+    ///
+    /// # Errors
+    /// [`EehError::State`] while its owner resets it or has given it up; [`EehError::Hardware`].
+    pub(crate) fn freeze(&self) -> Result<(), EehError> {
+        match self.function.freeze() {
+            // Nobody resets it, so nobody is in the way.
+            Err(EehError::Unsupported) => Ok(self.access.stop(Freeze::all())?),
+            done => done,
+        }
+    }
+
+    /// Lets `what` go on.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub(crate) fn thaw(&self, what: Freeze) -> Result<(), EehError> {
+        match self.function.thaw(what) {
+            Err(EehError::Unsupported) => Ok(self.access.thaw(what)?),
+            done => done,
+        }
+    }
+
+    /// Has the bridge stop it by an error that is injected into its DMA, if it can; else stops it.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub(crate) fn fail(&self) -> Result<(), EehError> {
+        if host::make_error(&mut self.bridge.host.lock(), &self.window) {
+            return Ok(());
+        }
+        self.freeze()
     }
 }
 

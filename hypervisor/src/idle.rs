@@ -25,7 +25,6 @@ pub(crate) fn arm_tick() {
 
 /// What any thread does now and then that holds no lock.
 pub(crate) fn keep_house() {
-    crate::host::tick();
     crate::freeze::tick();
     crate::errors::tick();
 }

@@ -172,7 +172,6 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     crate::map::print_if_asked(info.bootargs, names);
     crate::errors::start(partitions);
     crate::freeze::arm(info.bootargs);
-    crate::host::arm_fault(info.bootargs);
     let (taken, free, heap) = memory::usage();
     let lent: u64 = partitions
         .iter()

@@ -132,6 +132,15 @@ struct State {
     is_bare: bool,
 }
 
+impl State {
+    fn at_rest(&self) -> Result<(), EehError> {
+        if self.is_lost || self.reset != Reset::None {
+            return Err(EehError::State);
+        }
+        Ok(())
+    }
+}
+
 /// The error that stopped it last, as far as it was not told yet.
 #[derive(Clone, Copy, Debug, Default)]
 struct Noted {
@@ -335,6 +344,32 @@ impl PciFunction {
             // Whether the function answers then is seen by asking.
             let _ = settle(&mut self.eeh.state.lock(), endpoint, clock);
         }
+    }
+
+    /// Stops it, whatever its owner does now: for the operator.
+    ///
+    /// # Errors
+    /// [`EehError::Unsupported`]; [`EehError::State`] in a reset or once it was given up; [`EehError::Hardware`].
+    pub fn freeze(&self) -> Result<(), EehError> {
+        let endpoint = self.endpoint()?;
+        let state = self.eeh.state.lock();
+        state.at_rest()?;
+        Ok(endpoint.stop(Freeze::all())?)
+    }
+
+    /// Lets `what` go on without asking its owner: for the operator.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub fn thaw(&self, what: Freeze) -> Result<(), EehError> {
+        let endpoint = self.endpoint()?;
+        let state = self.eeh.state.lock();
+        state.at_rest()?;
+        endpoint.thaw(what)?;
+        if what.contains(Freeze::DMA) {
+            self.eeh.noted.lock().cause = None;
+        }
+        Ok(())
     }
 
     /// Makes it unavailable until the partition starts anew, and stops it.

@@ -15,6 +15,10 @@ pub(crate) const CASES: &[Case] = &[
         run: guest,
     },
     Case {
+        name: "frozen",
+        run: |context| frozen(context, r"\S"),
+    },
+    Case {
         name: "eeh-linux-6.1",
         run: |context| linux(context, "debian-6.1", &linux::OWN_BRIDGES),
     },
@@ -43,6 +47,30 @@ pub(crate) fn told_once(lines: &[String], name: &str, line: &str) -> Result<Part
         name: name.to_owned(),
         verdict,
     })
+}
+
+/// The first function's endpoint is stopped while the partition runs, which the log tells with a cause like `why`; the
+/// second one's goes on. Then the first one is let go.
+pub(crate) fn frozen(context: &Context, why: &str) -> Outcome {
+    let words = format!("bulkhead.inject={}", payload::OURS[0]);
+    let machine = with_words(payload::machine_with_edus(context)?, &words);
+    let (mut parts, lines) =
+        payload::run_and_tell(context, machine, &payload::OURS, "mode=frozen")?;
+    const FUNCTION: &str = r"partition payload: phb0/00\.0/00\.0 \(PE#\w+\)";
+    for (name, line) in [
+        (
+            "tells-what-is-stopped-and-why",
+            format!("{FUNCTION}: MMIO and DMA are stopped: {why}"),
+        ),
+        (
+            "tells-what-goes-on",
+            format!("{FUNCTION}: goes on, but DMA is stopped"),
+        ),
+        ("tells-that-all-goes-on", format!("{FUNCTION}: goes on$")),
+    ] {
+        parts.push(told_once(&lines, name, &line)?);
+    }
+    Ok(parts)
 }
 
 /// `guest-test` sees its NVMe controller's endpoint stop, and gets it going again.

@@ -40,27 +40,7 @@ const ONE_SWITCH: Places = Places {
     nic: "phb0/00.0/00.0/01.0/00.0",
 };
 
-/// What the hypervisor has to tell of it, in this order, each once.
-const TOLD: [(&str, &str); 2] = [
-    (
-        "tells-what-is-stopped-and-why",
-        r"partition payload: phb0/00\.0/00\.0 \(PE#\w+\): MMIO and DMA are stopped: DMA write by 01:00\.0.*: \S",
-    ),
-    (
-        "tells-what-goes-on",
-        r"partition payload: phb0/00\.0/00\.0 \(PE#\w+\): goes on, but DMA is stopped",
-    ),
-];
-
 /// An error is injected into the endpoint of the first function while the partition runs: the second one's goes on.
 fn frozen(context: &Context) -> Outcome {
-    let context = context.with_p7ioc();
-    let words = format!("bulkhead.inject={}", payload::OURS[0]);
-    let machine = eeh::with_words(payload::machine_with_edus(&context)?, &words);
-    let (mut parts, lines) =
-        payload::run_and_tell(&context, machine, &payload::OURS, "mode=frozen")?;
-    for (name, line) in TOLD {
-        parts.push(eeh::told_once(&lines, name, line)?);
-    }
-    Ok(parts)
+    eeh::frozen(&context.with_p7ioc(), r"DMA write by 01:00\.0.*: \S")
 }

@@ -2,14 +2,10 @@
 //! those PHB3s. What differs between the two for the rest of the image is here and nowhere else.
 
 #[cfg(feature = "p7ioc")]
-mod fault;
-#[cfg(feature = "p7ioc")]
 mod p7ioc;
 #[cfg(not(feature = "p7ioc"))]
 mod phb3;
 
-#[cfg(feature = "p7ioc")]
-pub(crate) use fault::{arm as arm_fault, tick};
 #[cfg(feature = "p7ioc")]
 pub(crate) use p7ioc::{
     DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
@@ -20,11 +16,3 @@ pub(crate) use phb3::{
     DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
     report, watch_hubs, why, why_off,
 };
-
-/// Errors are injected where the bridge makes them stop something, which QEMU's PHB3 does not.
-#[cfg(not(feature = "p7ioc"))]
-pub(crate) const fn arm_fault(_bootargs: &str) {}
-/// Nothing is due.
-#[cfg(not(feature = "p7ioc"))]
-#[inline]
-pub(crate) const fn tick() {}

@@ -300,29 +300,45 @@ fn a_reset_is_held_waited_for_and_configured(platform: &Platform) -> Outcome {
     )
 }
 
-/// Loads from and stores to the function's registers through a mapping of them, in translated mode.
-fn mapped(platform: &Platform, base: u64, want: u64) -> Outcome {
+/// Maps the page of registers at `base` at [`EA_4K`]; the entry's index.
+pub(super) fn map_registers(platform: &Platform, base: u64) -> Result<u64, Fail> {
     /// Memory-mapped registers: inhibited and guarded, for reading and writing.
     const ATTRIBUTES: u64 = r::I | r::G | r::R | r::C | 2;
+    mmu::map(platform, EA_4K, Base::K4, base & !0xfff | ATTRIBUTES)
+}
+
+/// Loads a register through a mapping at `at`, which must give `want`, and stores one; no interrupt may come of either.
+pub(super) fn through_mapping(
+    platform: &Platform,
+    at: u64,
+    want: u64,
+    (store_at, value): (u64, u64),
+) -> Outcome {
     const RI: u64 = 2;
-    let page = base & !0xfff;
-    let index = mmu::map(platform, EA_4K, Base::K4, page | ATTRIBUTES)?;
     let msr = cpu::msr();
     // SAFETY: RI alone; nothing depends on SRR0 and SRR1 here.
     unsafe { cpu::set_msr(msr | RI) };
     let outcome = mmu::translated(platform, || {
-        let at = EA_4K + (base & 0xfff);
         let mut got = 0;
         let (count, _) = expecting(|| {
-            got = mmu::load32(at + NVME_CAP, !want);
+            got = mmu::load32(at, !want);
         });
         same("interrupts of a load", count, 0)?;
         same("loaded", got, want)?;
-        let (count, _) = expecting(|| mmu::store32(at + NVME_AQA, 0x0700_0700));
+        let (count, _) = expecting(|| mmu::store32(store_at, value));
         same("interrupts of a store", count, 0)
     });
     // SAFETY: as it was.
     unsafe { cpu::set_msr(msr) };
+    outcome
+}
+
+/// Loads from and stores to the function's registers through a mapping of them, in translated mode.
+fn mapped(platform: &Platform, base: u64, want: u64) -> Outcome {
+    let index = map_registers(platform, base)?;
+    let at = EA_4K + (base & 0xfff);
+    let store = (at + NVME_AQA, 0x0700_0700);
+    let outcome = through_mapping(platform, at + NVME_CAP, want, store);
     mmu::unmap(index)?;
     outcome
 }

@@ -1,10 +1,14 @@
 //! An endpoint that an injected error stops while the partition runs, and the one beside it (`mode=frozen`).
 //!
-//! The hypervisor was told to inject an error into the first edu's endpoint some seconds after it was asked to, and
-//! to thaw its registers, not its DMA, some seconds later. The cases follow each other.
+//! The hypervisor was told to stop the first edu's endpoint some seconds after it was asked to, to let its registers go
+//! on, not its DMA, some seconds later, and then its DMA. The cases follow each other.
 
+use super::eeh::{map_registers, through_mapping};
+use super::msi::{PATIENCE_MS, one_message, pending};
+use super::xics::{eoi, quiet};
 use crate::cpu::{self, PATIENCE};
 use crate::hcall::{Page, hcall};
+use crate::mmu::EA_4K;
 use crate::pci::{Edu, edu};
 use crate::suite::{Fail, Outcome, cases, holds, ok, same};
 use crate::tree::Platform;
@@ -16,6 +20,7 @@ cases!("frozen":
     the_other_still_reaches_memory_and_answers,
     thawed_for_mmio_it_answers_but_reaches_nothing,
     the_other_reaches_memory_all_the_while,
+    thawed_wholly_it_reaches_memory_and_sends,
 );
 
 static TARGET: [Page; 2] = [const { Page::new() }; 2];
@@ -73,6 +78,23 @@ fn answers(device: &Edu) -> Outcome {
     )
 }
 
+/// Whether a message of the device arrives; it was given one.
+fn sends(device: &Edu, ms: u64) -> Result<bool, Fail> {
+    device.store(edu::IRQ_RAISE, 1)?;
+    let word = pending(ms)?;
+    device.store(edu::IRQ_ACK, 1)?;
+    if word != 0 {
+        eoi(word)?;
+    }
+    Ok(word != 0)
+}
+
+/// Looks at the device through the mapping that it has from the start: what its liveness register must give.
+fn mapping_gives(platform: &Platform, device: &Edu, want: u64) -> Outcome {
+    let at = EA_4K + (device.base & 0xfff) + edu::LIVENESS;
+    through_mapping(platform, at, want, (at, 0x1234_5678))
+}
+
 /// Waits until loads from a device do, or do not, give all ones.
 fn wait(device: &Edu, dark: bool) -> Outcome {
     let start = cpu::timebase();
@@ -93,14 +115,20 @@ fn before_the_error_both_reach_memory_and_answer(platform: &Platform) -> Outcome
             reaches(platform, number)?.then_some(()),
         )?;
     }
-    Ok(())
+    quiet(platform)?;
+    let device = Edu::find(platform, 0)?;
+    one_message(platform, &device)?;
+    holds("it sends", sends(&device, PATIENCE_MS)?.then_some(()))?;
+    map_registers(platform, device.base)?;
+    mapping_gives(platform, &device, !0x1234_5678 & 0xffff_ffff)
 }
 
 fn the_errors_endpoint_stops_answering(platform: &Platform) -> Outcome {
     let device = Edu::find(platform, 0)?;
     wait(&device, true)?;
     device.store(edu::LIVENESS, 0x1234_5678)?;
-    same("liveness", device.load(edu::LIVENESS)?, 0xffff_ffff)
+    same("liveness", device.load(edu::LIVENESS)?, 0xffff_ffff)?;
+    mapping_gives(platform, &device, 0xffff_ffff)
 }
 
 fn the_other_still_reaches_memory_and_answers(platform: &Platform) -> Outcome {
@@ -121,9 +149,27 @@ fn thawed_for_mmio_it_answers_but_reaches_nothing(platform: &Platform) -> Outcom
     holds(
         "it reaches no memory",
         (!reaches(platform, 0)?).then_some(()),
-    )
+    )?;
+    holds("it sends nothing", (!sends(&device, 200)?).then_some(()))?;
+    mapping_gives(platform, &device, !0x1234_5678 & 0xffff_ffff)
 }
 
 fn the_other_reaches_memory_all_the_while(platform: &Platform) -> Outcome {
     holds("it reaches memory", reaches(platform, 1)?.then_some(()))
+}
+
+fn thawed_wholly_it_reaches_memory_and_sends(platform: &Platform) -> Outcome {
+    let device = Edu::find(platform, 0)?;
+    let start = cpu::timebase();
+    while !sends(&device, 100)? {
+        holds(
+            "the endpoint's state changes in time",
+            (cpu::timebase() - start < PATIENCE).then_some(()),
+        )?;
+    }
+    holds("it reaches memory", reaches(platform, 0)?.then_some(()))?;
+    answers(&device)?;
+    // The hypervisor looks ten times a second, and is to see this before the partition ends.
+    cpu::spin(500 * cpu::TICKS_PER_MS);
+    Ok(())
 }

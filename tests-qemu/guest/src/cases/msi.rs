@@ -31,7 +31,7 @@ static PAGE: Page = Page::new();
 const PRIORITY: u32 = 5;
 
 /// Gives the device one message, routed to this processor; its source.
-fn one_message(platform: &Platform, device: &Edu) -> Result<u32, Fail> {
+pub(super) fn one_message(platform: &Platform, device: &Edu) -> Result<u32, Fail> {
     let reply = device.function.change_msi(platform, 3, 1)?;
     status("ibm,change-msi", reply.status, 0)?;
     same("messages granted", u64::from(reply.out[0]), 1)?;
@@ -83,10 +83,10 @@ fn route(platform: &Platform, source: u32, priority: u32) -> Outcome {
     )
 }
 /// How long an interrupt may take that must come.
-const PATIENCE_MS: u64 = cpu::PATIENCE / TICKS_PER_MS;
+pub(super) const PATIENCE_MS: u64 = cpu::PATIENCE / TICKS_PER_MS;
 
 /// The interrupt that becomes pending within `ms`, taken by H_XIRR; 0 when none does.
-fn pending(ms: u64) -> Result<u64, Fail> {
+pub(super) fn pending(ms: u64) -> Result<u64, Fail> {
     let start = cpu::timebase();
     loop {
         let word = xirr()?;
