@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, Watch};
 use lpar::eeh::{EehError, Endpoint};
 use lpar::pci::PciFunction;
-use lpar_pci::Access;
+use lpar_pci::{Access, Revival, Revived};
 use ppc64::spr::timebase;
 use spin::{Mutex, Once};
 
@@ -80,6 +80,7 @@ struct Watched {
 struct LastSeen {
     bridge: Watch,
     endpoints: Vec<EndpointWatch>,
+    revival: Revival,
 }
 
 static WATCHED: Once<Vec<Watched>> = Once::new();
@@ -116,6 +117,7 @@ pub(crate) fn start(partitions: &'static [Partition]) {
             let seen = LastSeen {
                 bridge: Watch::new(SECOND),
                 endpoints: endpoints.collect(),
+                revival: Revival::new(SECOND),
             };
             Watched {
                 bridge,
@@ -154,6 +156,12 @@ impl Watched {
         let Some(mut seen) = self.seen.try_lock() else {
             return;
         };
+        let accesses = || self.owned.iter().map(|owned| owned.access);
+        if seen.revival.is_off() {
+            let revived = seen.revival.carry_on(now, self.bridge, accesses());
+            self.tell_revived(revived);
+            return;
+        }
         let Some(mut host) = self.bridge.host.try_lock() else {
             return;
         };
@@ -172,6 +180,11 @@ impl Watched {
             _ => {}
         }
         drop(host);
+        if event == Some(Event::Fenced) {
+            log::warn!("phb{}: it is reset, with all behind it", self.bridge.index);
+            let revived = seen.revival.begin(now, self.bridge, accesses());
+            self.tell_revived(revived);
+        }
         if seen.bridge.works() {
             for (owned, endpoint) in self.owned.iter().zip(&mut seen.endpoints) {
                 self.look_at(endpoint, now, owned);
@@ -195,6 +208,15 @@ impl Watched {
         drop(host);
         if matches!(change.news, News::Stopped(..)) {
             owned.function.note_error(cause);
+        }
+    }
+
+    fn tell_revived(&self, revived: Revived) {
+        let phb = self.bridge.index;
+        match revived {
+            Revived::Pending => {}
+            Revived::Back => log::info!("phb{phb}: it was reset; owners recover their functions"),
+            Revived::Lost(why) => log::error!("phb{phb}: {why}: it stays off"),
         }
     }
 

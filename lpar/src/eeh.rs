@@ -17,6 +17,8 @@ use spin::Mutex;
 ///
 /// No method may wait, allocate, or call back. One call at a time.
 pub trait Endpoint: Sync {
+    /// Whether its bridge is off. Nothing else is asked for then but [`Self::end_reset`].
+    fn outage(&self) -> Option<Outage>;
     /// What is stopped now.
     fn stopped(&self) -> Freeze;
     /// Stops `what`.
@@ -54,6 +56,15 @@ pub trait Endpoint: Sync {
     fn restore(&self) -> Result<bool, Failed>;
     /// What the bridge has noted of the error that stopped it.
     fn cause(&self) -> Pest;
+}
+
+/// Why a bridge does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It is being reset, with all behind it: ask again in so many milliseconds.
+    Passing(u32),
+    /// It did not come back.
+    Final,
 }
 
 /// How an endpoint is reset.
@@ -133,8 +144,8 @@ struct State {
 }
 
 impl State {
-    fn at_rest(&self) -> Result<(), EehError> {
-        if self.is_lost || self.reset != Reset::None {
+    fn at_rest(&self, endpoint: &dyn Endpoint) -> Result<(), EehError> {
+        if self.is_lost || self.reset != Reset::None || endpoint.outage().is_some() {
             return Err(EehError::State);
         }
         Ok(())
@@ -230,6 +241,11 @@ impl PciFunction {
         if state.reset == Reset::Active {
             return Ok(PeState::Reset);
         }
+        match endpoint.outage() {
+            Some(Outage::Passing(ms)) => return Ok(PeState::Unavailable(Some(ms))),
+            Some(Outage::Final) => return Ok(PeState::Unavailable(None)),
+            None => {}
+        }
         match settle(&mut state, endpoint, clock) {
             Ok(None) => {}
             Ok(Some(ms)) => return Ok(PeState::Unavailable(Some(ms))),
@@ -271,7 +287,7 @@ impl PciFunction {
     /// Begins its reset, or keeps it active.
     ///
     /// # Errors
-    /// [`EehError::Unsupported`]; [`EehError::State`] if it is not available for good; [`EehError::Hardware`].
+    /// [`EehError::Unsupported`]; [`EehError::State`] if it is not available; [`EehError::Hardware`].
     pub(crate) fn activate_reset(&self) -> Result<(), EehError> {
         let endpoint = self.endpoint()?;
         let mut state = self.eeh.state.lock();
@@ -279,6 +295,9 @@ impl PciFunction {
             return Err(EehError::State);
         }
         if state.reset != Reset::Active {
+            if endpoint.outage().is_some() {
+                return Err(EehError::State);
+            }
             endpoint.begin_reset()?;
             state.reset = Reset::Active;
             state.is_bare = true;
@@ -291,7 +310,8 @@ impl PciFunction {
     /// nothing to end.
     ///
     /// # Errors
-    /// [`EehError::Unsupported`]; [`EehError::State`] if it is not available for good; [`EehError::Hardware`].
+    /// [`EehError::Unsupported`]; [`EehError::State`] if it is not available for good, or there is no reset to end while its
+    /// bridge is off; [`EehError::Hardware`].
     pub(crate) fn deactivate_reset(&self, clock: &dyn Clock) -> Result<(), EehError> {
         let endpoint = self.endpoint()?;
         let mut state = self.eeh.state.lock();
@@ -301,6 +321,12 @@ impl PciFunction {
         if state.reset == Reset::Active {
             endpoint.end_reset()?;
             state.reset = Reset::Settling(clock.timebase());
+        }
+        if endpoint.outage().is_some() {
+            return match state.reset {
+                Reset::None => Err(EehError::State),
+                Reset::Active | Reset::Settling(_) => Ok(()),
+            };
         }
         if state.reset == Reset::None {
             let stopped = endpoint.stopped();
@@ -325,6 +351,11 @@ impl PciFunction {
         if state.is_lost || state.reset == Reset::Active {
             return Ok(());
         }
+        match endpoint.outage() {
+            Some(Outage::Passing(ms)) => return Err(EehError::Later(ms)),
+            Some(Outage::Final) => return Ok(()),
+            None => {}
+        }
         match settle(&mut state, endpoint, clock) {
             Ok(None) => {}
             Ok(Some(ms)) => return Err(EehError::Later(ms)),
@@ -340,7 +371,9 @@ impl PciFunction {
     /// Carries on a reset that its owner has ended. Before configuration space is asked for: Linux does that without
     /// having asked for the state.
     pub(crate) fn carry_on(&self, clock: &dyn Clock) {
-        if let Ok(endpoint) = self.endpoint() {
+        if let Ok(endpoint) = self.endpoint()
+            && endpoint.outage().is_none()
+        {
             // Whether the function answers then is seen by asking.
             let _ = settle(&mut self.eeh.state.lock(), endpoint, clock);
         }
@@ -349,11 +382,12 @@ impl PciFunction {
     /// Stops it, whatever its owner does now: for the operator.
     ///
     /// # Errors
-    /// [`EehError::Unsupported`]; [`EehError::State`] in a reset or once it was given up; [`EehError::Hardware`].
+    /// [`EehError::Unsupported`]; [`EehError::State`] in a reset, its own or its bridge's, or once it was given up;
+    /// [`EehError::Hardware`].
     pub fn freeze(&self) -> Result<(), EehError> {
         let endpoint = self.endpoint()?;
         let state = self.eeh.state.lock();
-        state.at_rest()?;
+        state.at_rest(endpoint)?;
         Ok(endpoint.stop(Freeze::all())?)
     }
 
@@ -364,7 +398,7 @@ impl PciFunction {
     pub fn thaw(&self, what: Freeze) -> Result<(), EehError> {
         let endpoint = self.endpoint()?;
         let state = self.eeh.state.lock();
-        state.at_rest()?;
+        state.at_rest(endpoint)?;
         endpoint.thaw(what)?;
         if what.contains(Freeze::DMA) {
             self.eeh.noted.lock().cause = None;
@@ -426,6 +460,11 @@ fn settle(
         Some(ms) => Ok(Some(ms.max(1))),
         None => endpoint.thaw(Freeze::all()).map(|()| None),
     });
+    let done = match (done, endpoint.outage()) {
+        // Its bridge has just gone off, and this is to be asked again afterwards.
+        (Err(Failed), Some(Outage::Passing(ms))) => Ok(Some(ms.max(1))),
+        (done, _) => done,
+    };
     match done {
         Ok(Some(ms)) => {
             let ticks = u64::from(ms).wrapping_mul(per_ms);

@@ -4,7 +4,7 @@
 use super::{FakeCaches, FakeDevices, FakeTlb, RAM_BASE, RAM_BYTES, cells, leak};
 
 use crate::dma::DmaWindows;
-use crate::eeh::{Endpoint, Recovery, ResetBy};
+use crate::eeh::{Endpoint, Outage, Recovery, ResetBy};
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, After, Args};
 use crate::hpt::Hpt;
@@ -369,6 +369,7 @@ pub(crate) struct FakePe {
     pub(crate) waits: Vec<u32>,
     pub(crate) takes: bool,
     pub(crate) fails: bool,
+    pub(crate) outage: Option<Outage>,
     pub(crate) cause: Pest,
     /// What it was asked to do.
     pub(crate) did: Vec<&'static str>,
@@ -382,6 +383,7 @@ impl FakeEndpoint {
             waits: vec![],
             takes: true,
             fails: false,
+            outage: None,
             cause: Pest { a: 0, b: 0 },
             did: vec![],
         })))
@@ -398,6 +400,7 @@ impl FakeEndpoint {
             if pe.fails {
                 return Err(Failed);
             }
+            assert!(pe.outage.is_none() || name == "end", "its bridge is off");
             pe.did.push(name);
             Ok(act(pe))
         })
@@ -405,6 +408,9 @@ impl FakeEndpoint {
 }
 
 impl Endpoint for FakeEndpoint {
+    fn outage(&self) -> Option<Outage> {
+        self.with(|pe| pe.outage)
+    }
     fn stopped(&self) -> Freeze {
         self.with(|pe| pe.stopped)
     }

@@ -3,7 +3,7 @@
 use crate::endpoint::{Progress, Way};
 use crate::{Bridge, HostBridge};
 use core::fmt::Display;
-use core::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush};
 use lpar::Lpar;
 use lpar::machine::Failed;
@@ -26,6 +26,10 @@ pub struct Access<B: 'static> {
     stopped: AtomicU8,
     /// Locked for no longer than it takes to look at it.
     pub(crate) progress: Mutex<Progress>,
+    /// What its bridge does; changed with the bridge locked.
+    pub(crate) power: AtomicU8,
+    /// It was reset with its bridge, and is of no use before its owner has reset it.
+    pub(crate) must_be_reset: AtomicBool,
 }
 
 impl<B: Bridge> Access<B> {
@@ -47,6 +51,8 @@ impl<B: Bridge> Access<B> {
             way: Way::of(bridge.topology(), index),
             stopped: AtomicU8::new(0),
             progress: Mutex::new(Progress::None),
+            power: AtomicU8::new(0),
+            must_be_reset: AtomicBool::new(false),
         }
     }
 

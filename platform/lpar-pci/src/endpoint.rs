@@ -6,8 +6,9 @@
 
 use crate::access::note;
 use crate::{Access, Bridge, HostBridge};
+use core::sync::atomic::Ordering::SeqCst;
 use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Freeze, Ioda, Pest, ResetKind, Step};
-use lpar::eeh::{Endpoint, Recovery, ResetBy};
+use lpar::eeh::{Endpoint, Outage, Recovery, ResetBy};
 use lpar::machine::Failed;
 use pci::{GuestFunction, Topology};
 
@@ -72,7 +73,7 @@ impl<B: Bridge> Access<B> {
         Some(Recovery { endpoint: self, by })
     }
 
-    fn stop_locked(
+    pub(crate) fn stop_locked(
         &self,
         state: &mut GuestFunction,
         host: &mut dyn HostBridge,
@@ -146,20 +147,35 @@ enum Hold {
 }
 
 impl<B: Bridge> Endpoint for Access<B> {
+    fn outage(&self) -> Option<Outage> {
+        self.power().outage()
+    }
+
     fn stopped(&self) -> Freeze {
+        // One in reset is not asked.
+        if self.outage().is_some() {
+            return Freeze::all();
+        }
         self.stopped_here() | self.bridge.locked(|host| host.freeze_state(self.pe))
     }
 
     fn stop(&self, what: Freeze) -> Result<(), Failed> {
         let mut state = self.state.lock();
-        self.bridge
-            .locked(|host| self.stop_locked(&mut state, host, what))
+        self.bridge.locked(|host| {
+            if self.outage().is_some() {
+                return Err(Failed);
+            }
+            self.stop_locked(&mut state, host, what)
+        })
     }
 
     fn thaw(&self, what: Freeze) -> Result<(), Failed> {
         let mut state = self.state.lock();
         let here = self.stopped_here() & what;
         self.bridge.locked(|host| {
+            if self.outage().is_some() || self.must_be_reset.load(SeqCst) {
+                return Err(Failed);
+            }
             let mut done = note(&state, "its endpoint", host.thaw(self.pe, what));
             if here.contains(Freeze::DMA) {
                 let (topology, plan) = (self.bridge.topology(), self.bridge.plan());
@@ -182,10 +198,15 @@ impl<B: Bridge> Endpoint for Access<B> {
         let way = self.way.ok_or(Failed)?;
         let mut state = self.state.lock();
         self.bridge.locked(|host| {
+            if self.outage().is_some() {
+                return Err(Failed);
+            }
             *self.progress.lock() = Progress::Held;
             let begun = self.begin(way, &mut state, host);
             if begun.is_err() {
                 *self.progress.lock() = Progress::None;
+            } else {
+                self.must_be_reset.store(false, SeqCst);
             }
             begun
         })
@@ -193,6 +214,8 @@ impl<B: Bridge> Endpoint for Access<B> {
 
     fn end_reset(&self) -> Result<(), Failed> {
         let next = match self.way.ok_or(Failed)? {
+            // The bridge's own reset has ended it.
+            _ if self.outage().is_some() => Progress::Over,
             Way::Function => Progress::Rests(FUNCTION_MS),
             Way::Port(port) => {
                 let held = self.bridge.locked(|host| hold(host, port, Hold::Off));
@@ -206,6 +229,9 @@ impl<B: Bridge> Endpoint for Access<B> {
     }
 
     fn settle(&self) -> Result<Option<u32>, Failed> {
+        if let Some(Outage::Passing(ms)) = self.outage() {
+            return Ok(Some(ms));
+        }
         let progress = *self.progress.lock();
         let (next, wait) = match progress {
             Progress::None | Progress::Held | Progress::Over => (progress, None),
@@ -230,15 +256,21 @@ impl<B: Bridge> Endpoint for Access<B> {
     }
 
     fn cause(&self) -> Pest {
+        if self.outage().is_some() {
+            return Pest::default();
+        }
         self.bridge
             .locked(|host| host.pest(self.pe))
             .unwrap_or_default()
     }
 }
 
-/// Brings the resets of a partition's functions to their ends, none of its processors running; `wait` lets that many
-/// milliseconds pass.
+/// Brings the resets of a partition's functions to their ends, none of its processors running, and lets those go that were
+/// reset with their bridge and that nobody else lets go; `wait` lets that many milliseconds pass.
 pub fn end_resets<B: Bridge>(accesses: &[&Access<B>], mut wait: impl FnMut(u32)) {
+    for access in accesses {
+        access.forget_outage();
+    }
     for access in accesses.iter().filter(|access| access.is_resetting()) {
         if *access.progress.lock() == Progress::Held && access.end_reset().is_err() {
             continue;

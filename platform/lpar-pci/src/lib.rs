@@ -25,6 +25,7 @@ mod describe;
 mod endpoint;
 mod error;
 mod flush;
+mod revival;
 mod sources;
 
 #[cfg(test)]
@@ -36,4 +37,5 @@ pub use bridge::{Bridge, Bridges, HostBridge};
 pub use endpoint::end_resets;
 pub use error::AssignError;
 pub use flush::Flush;
+pub use revival::{Lost, Revival, Revived};
 pub use sources::{AllSources, Strays};

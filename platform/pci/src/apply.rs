@@ -3,6 +3,7 @@
 use crate::config::{COMMAND, ConfigSpace, bridge, command};
 use crate::describe::bar_offset;
 use crate::plan::FunctionPlan;
+use crate::scan::reopen;
 use crate::{
     BarKind, Function, Isolation, M64Share, Path, Plan, Role, SharedWindow, Topology, Window,
 };
@@ -79,16 +80,26 @@ impl Plan {
                 .map_err(|error| ApplyError::Host(root.unwrap_or(Path::root(0)), error))?;
         }
         for (function, plan) in topology.functions.iter().zip(&self.functions) {
+            place(function, plan, host)?;
+        }
+        Ok(())
+    }
+
+    /// Programs anew what a reset of the bridge and of all below has undone: bus numbers, what keeps devices apart, BARs and
+    /// bridge windows. The bridge has loaded its own tables itself. A function that does not keep its BARs, or is gone,
+    /// answers nowhere, and others do.
+    ///
+    /// # Errors
+    /// [`ApplyError::Config`].
+    pub fn restore(&self, topology: &Topology, host: &mut dyn Ioda) -> Result<(), ApplyError> {
+        // Those above come first, and let config cycles through.
+        for (function, plan) in topology.functions.iter().zip(&self.functions) {
             let mut config = ConfigSpace::new(host, function.bdf);
-            let wrap = |error| ApplyError::Config(function.path, error);
-            write_bars(&mut config, function, plan)?;
-            if let Role::Bridge { secondary, .. } = function.role {
-                write_windows(&mut config, plan).map_err(wrap)?;
-                if secondary != 0 {
-                    let before = config.read16(COMMAND).map_err(wrap)?;
-                    let on = (command::MEMORY | command::MASTER) as u16;
-                    config.write16(COMMAND, before | on).map_err(wrap)?;
-                }
+            reopen(&mut config, function)
+                .map_err(|error| ApplyError::Config(function.path, error))?;
+            match place(function, plan, host) {
+                Err(lost @ ApplyError::Bar(..)) => log::warn!("{lost}"),
+                done => done?,
             }
         }
         Ok(())
@@ -203,6 +214,22 @@ fn give_share(host: &mut dyn Ioda, share: M64Share, pe: Option<PeNumber>) -> Res
             (first..=last).try_for_each(|segment| segments.map_m64(window, segment, pe))
         }
     }
+}
+
+/// Programs the BARs of a function and, of a bridge, its windows.
+fn place(function: &Function, plan: &FunctionPlan, host: &mut dyn Ioda) -> Result<(), ApplyError> {
+    let mut config = ConfigSpace::new(host, function.bdf);
+    let wrap = |error| ApplyError::Config(function.path, error);
+    write_bars(&mut config, function, plan)?;
+    if let Role::Bridge { secondary, .. } = function.role {
+        write_windows(&mut config, plan).map_err(wrap)?;
+        if secondary != 0 {
+            let before = config.read16(COMMAND).map_err(wrap)?;
+            let on = (command::MEMORY | command::MASTER) as u16;
+            config.write16(COMMAND, before | on).map_err(wrap)?;
+        }
+    }
+    Ok(())
 }
 
 fn give_requesters(

@@ -331,6 +331,21 @@ impl Scan<'_> {
     }
 }
 
+/// Gives a bridge the bus numbers that the scan has given it, and keeps those below apart, once a reset has undone that;
+/// nothing for others.
+pub(crate) fn reopen(config: &mut ConfigSpace<'_>, function: &Function) -> Result<(), CfgError> {
+    let Role::Bridge {
+        secondary,
+        subordinate,
+        ..
+    } = function.role
+    else {
+        return Ok(());
+    };
+    write_buses(config, function.bdf.bus(), secondary, subordinate)?;
+    isolate_peers(config, function.caps.acs)
+}
+
 fn write_buses(
     config: &mut ConfigSpace<'_>,
     primary: u8,

@@ -1,6 +1,7 @@
 //! Errors of functions and the way back from them.
 
 use super::*;
+use crate::eeh::{EehError, Outage};
 use crate::pci::PciAccess;
 use crate::testing::bench::FakePe;
 use ioda::{Freeze, Pest};
@@ -511,4 +512,80 @@ fn nothing_a_partition_asks_for_gets_an_endpoint_out_of_step() {
             prop_assert!(ms == 0 || number == 5);
         }
     });
+}
+
+#[test]
+fn while_its_bridge_is_reset_it_is_unavailable_and_then_stopped() {
+    let bench = stopped();
+    bench
+        .endpoint
+        .with(|pe| pe.outage = Some(Outage::Passing(250)));
+    assert_eq!(state(&bench), [5, 1, 250]);
+    assert_eq!(configure(&bench), 9902);
+    for what in [0, 1] {
+        assert_eq!(reset(&bench, what), STATE);
+    }
+    for what in [2, 3] {
+        assert_eq!(option(&bench, what), STATE);
+    }
+    let function = &bench.lpar.pci[0];
+    assert_eq!(function.freeze(), Err(EehError::State));
+    assert_eq!(function.thaw(Freeze::all()), Err(EehError::State));
+    assert_eq!(bench.endpoint.did(), [""; 0]);
+    bench.endpoint.with(|pe| pe.outage = None);
+    assert_eq!(state(&bench), [2, 1, 0]);
+    assert_eq!(reset(&bench, 1), OK);
+}
+
+#[test]
+fn a_reset_that_an_outage_has_overtaken_is_ended_by_its_owner_and_over_after_it() {
+    let bench = stopped();
+    assert_eq!(reset(&bench, 1), OK);
+    bench
+        .endpoint
+        .with(|pe| pe.outage = Some(Outage::Passing(3)));
+    assert_eq!(state(&bench), [1, 1, 0]);
+    assert_eq!(reset(&bench, 1), OK);
+    assert_eq!(reset(&bench, 0), OK);
+    assert_eq!(reset(&bench, 0), OK);
+    assert_eq!(state(&bench), [5, 1, 3]);
+    assert_eq!(configure(&bench), 9901);
+    bench.endpoint.with(|pe| pe.outage = None);
+    assert_eq!(state(&bench), [0, 1, 0]);
+    assert_eq!(configure(&bench), OK);
+    assert_eq!(
+        bench.endpoint.did(),
+        ["begin", "end", "settle", "thaw", "restore"]
+    );
+}
+
+#[test]
+fn a_bridge_that_does_not_come_back_is_gone_for_its_owners() {
+    let bench = stopped();
+    bench.endpoint.with(|pe| pe.outage = Some(Outage::Final));
+    assert_eq!(state(&bench), [5, 1, 0]);
+    assert_eq!(configure(&bench), OK);
+    assert_eq!(reset(&bench, 1), STATE);
+    assert_eq!(bench.endpoint.did(), [""; 0]);
+}
+
+#[test]
+fn the_operator_stops_and_lets_go_but_not_in_a_reset() {
+    let bench = Bench::new();
+    let function = &bench.lpar.pci[0];
+    assert_eq!(function.freeze(), Ok(()));
+    assert_eq!(state(&bench), [2, 1, 0]);
+    assert_eq!(function.thaw(Freeze::MMIO), Ok(()));
+    assert_eq!(state(&bench), [4, 1, 0]);
+    assert_eq!(function.thaw(Freeze::all()), Ok(()));
+    assert_eq!(state(&bench), [0, 1, 0]);
+    assert_eq!(reset(&bench, 1), OK);
+    bench.endpoint.did();
+    assert_eq!(function.freeze(), Err(EehError::State));
+    assert_eq!(function.thaw(Freeze::all()), Err(EehError::State));
+    assert_eq!(bench.endpoint.did(), [""; 0]);
+    bench.endpoint.with(|pe| pe.fails = true);
+    assert_eq!(reset(&bench, 0), -1);
+    // The other has no way back from errors.
+    assert_eq!(bench.lpar.pci[1].freeze(), Err(EehError::Unsupported));
 }

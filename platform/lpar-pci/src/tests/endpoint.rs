@@ -10,7 +10,7 @@ const MEMORY: u32 = 2;
 const MASTER: u32 = 4;
 
 /// Lets the function master the bus and maps page 0 of its window.
-fn work(given: &Given<Board>) {
+pub(super) fn work(given: &Given<Board>) {
     given
         .access
         .write(COMMAND, 2, MEMORY | MASTER)
@@ -18,23 +18,23 @@ fn work(given: &Given<Board>) {
 }
 
 /// Whether device `index` of the fabric answers at its first BAR, at `real`.
-fn answers(board: &Board, real: u64) -> bool {
+pub(super) fn answers(board: &Board, real: u64) -> bool {
     board.model.load(real).is_ok()
 }
 /// Whether its message arrives.
-fn sends(board: &Board, index: usize, given: &Given<Board>) -> bool {
+pub(super) fn sends(board: &Board, index: usize, given: &Given<Board>) -> bool {
     let block = given.owner.block.expect("it sends messages");
     board
         .model
         .message(index, block.address64, block.data.into())
         .is_ok()
 }
-fn bar(given: &Given<Board>) -> u64 {
+pub(super) fn bar(given: &Given<Board>) -> u64 {
     given.function.bars[0].real.0
 }
 
 /// Waits, in steps, until the reset is over.
-fn settle(access: &Access<Board>) -> Vec<u32> {
+pub(super) fn settle(access: &Access<Board>) -> Vec<u32> {
     let mut waits = vec![];
     while let Some(ms) = access.settle().expect("the bridge is fine") {
         waits.push(ms);

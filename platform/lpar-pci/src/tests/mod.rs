@@ -3,6 +3,7 @@
 mod assigning;
 mod calls;
 mod endpoint;
+mod revival;
 
 use crate::{AssignError, Bridge, Given, HostBridge, Owners, Wish};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -146,6 +147,8 @@ struct Bench {
     owners: Owners,
     /// Where the next table is.
     free: u64,
+    /// The last table.
+    table: &'static [BeU64],
 }
 
 const WISH: Wish = Wish {
@@ -167,6 +170,7 @@ impl Bench {
             boards: Vec::leak(boards),
             owners: Owners::new(),
             free: 0x4000_0000,
+            table: &[],
         }
     }
 
@@ -175,7 +179,7 @@ impl Bench {
     }
 
     fn assign(&mut self, path: &str, lpid: u32, wish: Wish) -> Result<Given<Board>, AssignError> {
-        let (boards, free) = (self.boards, &mut self.free);
+        let (boards, free, table) = (self.boards, &mut self.free, &mut self.table);
         let path = path.parse().expect("a location");
         self.owners
             .assign(boards, &path, lpid, wish, |bytes, align| {
@@ -186,6 +190,7 @@ impl Bench {
                 for board in boards {
                     board.model.add_memory(real, Box::new(cells));
                 }
+                *table = cells;
                 Some((cells, real))
             })
     }
