@@ -57,6 +57,18 @@ impl Owned {
         }
     }
 
+    /// Has its bridge shut itself off.
+    ///
+    /// # Errors
+    /// [`EehError::Unsupported`] of a bridge that is no model.
+    pub(crate) fn shut_off(&self) -> Result<(), EehError> {
+        if host::shut_off(self.bridge.index) {
+            Ok(())
+        } else {
+            Err(EehError::Unsupported)
+        }
+    }
+
     /// Has the bridge stop it by an error that is injected into its DMA, if it can; else stops it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //!   gets it going again.
 //! - `bulkhead.inject=LOCATION[,LOCATION]`: each stops some seconds after the partitions start; some seconds later its MMIO
 //!   goes on, and then its DMA.
+//! - `bulkhead.fence=LOCATION`: its bridge shuts itself off some seconds after the partitions start, if it is a model.
 //!
 //! A bridge that can is made to stop it by an error in its DMA.
 
@@ -18,6 +19,7 @@ use spin::Once;
 enum Act {
     Stop,
     GoesOn(Freeze),
+    ShutOff,
 }
 
 /// What is done to a function, and from when on.
@@ -29,7 +31,7 @@ struct Script {
     acts: &'static [(u64, Act)],
 }
 
-const SCRIPTS: [Script; 2] = [
+const SCRIPTS: [Script; 3] = [
     Script {
         argument: "bulkhead.freeze=",
         awaits_messages: true,
@@ -43,6 +45,11 @@ const SCRIPTS: [Script; 2] = [
             (12, Act::GoesOn(Freeze::MMIO)),
             (18, Act::GoesOn(Freeze::DMA)),
         ],
+    },
+    Script {
+        argument: "bulkhead.fence=",
+        awaits_messages: false,
+        acts: &[(6, Act::ShutOff)],
     },
 ];
 
@@ -118,6 +125,7 @@ impl Order {
         let (result, what) = match act {
             Act::Stop => (owned.fail(), "is stopped"),
             Act::GoesOn(what) => (owned.thaw(what), "is let go"),
+            Act::ShutOff => (owned.shut_off(), "its bridge is shut off"),
         };
         match result {
             Ok(()) => log::info!("{owned}: {what}, as the boot arguments ask"),

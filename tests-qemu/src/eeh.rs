@@ -94,6 +94,26 @@ pub(crate) fn guest(context: &Context) -> Outcome {
     Ok(parts)
 }
 
+/// The bridge shuts itself off, is brought back, and `guest-test` gets its NVMe controller going again.
+pub(crate) fn fenced(context: &Context) -> Outcome {
+    let [edu, _] = payload::OURS;
+    let machine = payload::machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?;
+    let machine = with_words(machine, &format!("bulkhead.fence={NVME}"));
+    let (mut parts, lines) = payload::run_and_tell(context, machine, &[edu, NVME], "mode=fenced")?;
+    for (name, line) in [
+        ("tells-of-the-fence", r"phb0 has shut itself off: \S"),
+        ("tells-that-it-was-reset", r"phb0: it was reset"),
+        ("tells-that-it-is-back", r"phb0 works again"),
+        (
+            "tells-what-goes-on",
+            r"partition payload: phb0/00\.0/00\.3 \(PE#\w+\): goes on$",
+        ),
+    ] {
+        parts.push(told_once(&lines, name, line)?);
+    }
+    Ok(parts)
+}
+
 /// Debian's kernel sees the endpoints of its disk and its network card stop, resets both, and goes on.
 pub(crate) fn linux(context: &Context, name: &str, places: &Places) -> Outcome {
     let variant = Variant {

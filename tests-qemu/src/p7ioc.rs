@@ -16,6 +16,10 @@ pub(crate) const CASES: &[Case] = &[
         run: frozen,
     },
     Case {
+        name: "p7ioc-fenced",
+        run: |context| eeh::fenced(&context.with_p7ioc()),
+    },
+    Case {
         name: "p7ioc-eeh",
         run: |context| eeh::guest(&context.with_p7ioc()),
     },

@@ -9,10 +9,10 @@ mod phb3;
 #[cfg(feature = "p7ioc")]
 pub(crate) use p7ioc::{
     DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
-    report, watch_hubs, why, why_off,
+    report, shut_off, watch_hubs, why, why_off,
 };
 #[cfg(not(feature = "p7ioc"))]
 pub(crate) use phb3::{
     DEVICE_MEMORY, DEVICE_REGISTERS, Host, HostPort, make_error, message_block, open, plan_caps,
-    report, watch_hubs, why, why_off,
+    report, shut_off, watch_hubs, why, why_off,
 };

@@ -136,6 +136,7 @@ pub(crate) fn open(
     HUBS.lock().push(Watched {
         place,
         hub,
+        model: relay.model(),
         seen: Seen::new(),
     });
     leave_out_lossy(&mut host);
@@ -201,6 +202,7 @@ pub(crate) fn message_block(port: &HostPort, bdf: Bdf, block: MsiBlock) -> Optio
 struct Watched {
     place: u8,
     hub: Hub<RelayRegs<Registers, SideBand>>,
+    model: &'static P7ioc,
     seen: Seen<HubEvent, 32>,
 }
 
@@ -211,7 +213,10 @@ pub(crate) fn watch_hubs() {
     let Some(mut hubs) = HUBS.try_lock() else {
         return;
     };
-    for Watched { place, hub, seen } in hubs.iter_mut() {
+    for Watched {
+        place, hub, seen, ..
+    } in hubs.iter_mut()
+    {
         seen.look(hub.scan(), |event| match event {
             // The bridge's own word says more.
             HubEvent::Bridge(_) => {}
@@ -226,6 +231,13 @@ pub(crate) fn watch_hubs() {
             }
         }
     }
+}
+
+/// Has the model of bridge `place` shut itself off; returns whether there is one.
+pub(crate) fn shut_off(place: u8) -> bool {
+    let hubs = HUBS.lock();
+    let watched = hubs.iter().find(|watched| watched.place == place);
+    watched.map(|watched| watched.model.fence()).is_some()
 }
 
 /// Why an endpoint is stopped.

@@ -58,6 +58,11 @@ pub(crate) fn message_block(_port: &HostPort, _bdf: Bdf, block: MsiBlock) -> Opt
 /// There is no hub above these bridges.
 pub(crate) const fn watch_hubs() {}
 
+/// No bridge of the machine's is told to shut itself off.
+pub(crate) const fn shut_off(_place: u8) -> bool {
+    false
+}
+
 /// Why an endpoint is stopped.
 pub(crate) fn why(host: &mut Host, pe: PeNumber) -> impl fmt::Display + use<> {
     Why(host.pest(pe).unwrap_or_default())

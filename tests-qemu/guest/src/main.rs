@@ -69,6 +69,9 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Frozen => {
             suite::run(&platform, cases::FROZEN);
         }
+        Mode::Fenced => {
+            suite::run(&platform, cases::FENCED);
+        }
         Mode::Eeh => {
             suite::run(&platform, cases::STOPPED);
         }

@@ -13,6 +13,8 @@ pub(crate) enum Mode {
     Frozen,
     /// Run the cases of a function whose endpoint is stopped, and its recovery.
     Eeh,
+    /// Run the cases of a bridge that shuts itself off.
+    Fenced,
     /// Measure hcalls.
     Bench,
     /// Restart by RTAS until NVRAM says that this is the second start, then power off.
@@ -48,6 +50,7 @@ impl Options {
             "pseries" => Mode::Pseries,
             "frozen" => Mode::Frozen,
             "eeh" => Mode::Eeh,
+            "fenced" => Mode::Fenced,
             "bench" => Mode::Bench,
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,

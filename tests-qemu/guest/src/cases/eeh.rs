@@ -9,6 +9,7 @@ use super::pci::{NVME, NVME_AQA, NVME_CAP, registers};
 use crate::cpu::{self, TICKS_PER_MS};
 use crate::hcall::{PAGES, hcall};
 use crate::mmu::{self, Base, EA_4K};
+use crate::pci::{Edu, edu};
 use crate::rtas::{self, Reply};
 use crate::suite::{Case, Fail, Outcome, cases, holds, ok, same, status};
 use crate::trap::expecting;
@@ -37,6 +38,28 @@ pub(super) const STOPPED: &[Case] = &[
     case(
         "eeh::released_in_order_it_works",
         released_in_order_it_works,
+    ),
+];
+
+/// Cases of `mode=fenced`, on a machine whose bridge shuts itself off some seconds after the start.
+pub(super) const FENCED: &[Case] = &[
+    case("fenced::before_that_it_works", works_before_the_fence),
+    case(
+        "fenced::the_endpoint_is_unavailable_and_then_stopped",
+        unavailable_and_then_stopped,
+    ),
+    case("fenced::an_event_tells_of_it", an_event_comes),
+    case(
+        "fenced::without_a_reset_it_does_not_go_on",
+        does_not_go_on_without_a_reset,
+    ),
+    case(
+        "fenced::reset_and_configured_it_works",
+        reset_and_configured_it_works,
+    ),
+    case(
+        "fenced::who_cannot_be_reset_stays_stopped",
+        who_cannot_be_reset_stays_stopped,
     ),
 ];
 
@@ -445,6 +468,83 @@ fn released_in_order_it_works(platform: &Platform) -> Outcome {
     is(platform, own, 0)?;
     status("ibm,slot-error-detail", detail(platform, own, 1)?, 1)?;
     // The hypervisor looks ten times a second, and is to see this before the partition ends.
+    cpu::spin(500 * TICKS_PER_MS);
+    Ok(())
+}
+
+fn works_before_the_fence(platform: &Platform) -> Outcome {
+    let own = nvme(platform)?;
+    is(platform, own, 0)?;
+    let capabilities = load(registers(platform, own)? + NVME_CAP, 4)?;
+    holds("it answers", (capabilities != 0xffff_ffff).then_some(()))?;
+    let edu = Edu::find(platform, 0)?.load(edu::ID)?;
+    holds("so does the other", (edu != 0xffff_ffff).then_some(()))
+}
+
+fn unavailable_and_then_stopped(platform: &Platform) -> Outcome {
+    let own = nvme(platform)?;
+    let start = cpu::timebase();
+    let mut was_unavailable = false;
+    loop {
+        let [number, has_eeh, ms] = state(platform, own)?;
+        same("has EEH", has_eeh.into(), 1)?;
+        if number == 5 {
+            was_unavailable = true;
+            holds("a time that is left", (ms > 0).then_some(()))?;
+            let reply = of(platform, "ibm,configure-pe", own, &[], 1)?;
+            holds(
+                "to be called again, or the bridge is back",
+                [9901, 9902, 0].contains(&reply.status).then_some(()),
+            )?;
+        } else if number == 2 && was_unavailable {
+            break;
+        }
+        holds(
+            "the endpoint's state changes in time",
+            (cpu::timebase() - start < PATIENCE).then_some(()),
+        )?;
+    }
+    let base = registers(platform, own)?;
+    same("registers", load(base + NVME_CAP, 4)?, 0xffff_ffff)?;
+    mapped(platform, base, 0xffff_ffff)
+}
+
+fn an_event_comes(platform: &Platform) -> Outcome {
+    let start = cpu::timebase();
+    PAGES[2].fill(0);
+    while scan(platform, "event-scan", &[])? != 0 {
+        holds(
+            "the event comes in time",
+            (cpu::timebase() - start < PATIENCE).then_some(()),
+        )?;
+    }
+    log_is_there(0x0650_22e0)
+}
+
+fn does_not_go_on_without_a_reset(platform: &Platform) -> Outcome {
+    let own = nvme(platform)?;
+    expect(platform, "ibm,set-eeh-option", own, &[2], -1)?;
+    is(platform, own, 2)
+}
+
+fn reset_and_configured_it_works(platform: &Platform) -> Outcome {
+    let own = nvme(platform)?;
+    let bar = own.get(platform, 0x10, 4)?;
+    expect(platform, "ibm,set-slot-reset", own, &[1], 0)?;
+    expect(platform, "ibm,set-slot-reset", own, &[0], 0)?;
+    wait(platform, own, 0)?;
+    expect(platform, "ibm,configure-pe", own, &[], 0)?;
+    same("BAR 0", own.get(platform, 0x10, 4)?.into(), bar.into())?;
+    let base = registers(platform, own)?;
+    let capabilities = load(base + NVME_CAP, 4)?;
+    holds("it answers", (capabilities != 0xffff_ffff).then_some(()))?;
+    mapped(platform, base, capabilities)
+}
+
+fn who_cannot_be_reset_stays_stopped(platform: &Platform) -> Outcome {
+    let id = Edu::find(platform, 0)?.load(edu::ID)?;
+    same("its registers", id, 0xffff_ffff)?;
+    // The hypervisor looks ten times a second, and is to see the other go on before the partition ends.
     cpu::spin(500 * TICKS_PER_MS);
     Ok(())
 }

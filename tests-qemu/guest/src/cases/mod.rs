@@ -56,5 +56,8 @@ pub(crate) const TABLES: &[&[Case]] = &[
 /// Cases for a machine that stops a function's endpoint.
 pub(crate) static STOPPED: &[&[Case]] = &[eeh::STOPPED];
 
+/// Cases for a machine whose bridge shuts itself off.
+pub(crate) static FENCED: &[&[Case]] = &[eeh::FENCED];
+
 /// Cases for a machine that injects an error.
 pub(crate) static FROZEN: &[&[Case]] = &[frozen::CASES];
