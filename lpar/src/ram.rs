@@ -118,13 +118,23 @@ impl GuestRam {
         Ok(())
     }
 
-    /// Copies bytes from `at` into `to`.
+    /// Copies bytes from `at` into `to`. Aligned stretches go by doublewords.
     ///
     /// # Errors
     /// [`OutsideRam`] when any of them is outside; `to` is then unchanged.
     pub fn read(&self, at: GuestRealAddr, to: &mut [u8]) -> Result<(), OutsideRam> {
         self.real(at, to.len() as u64)?;
-        for (address, byte) in (at.0..).zip(to) {
+        let (head, rest) = to.split_at_mut(lead(at, to.len()));
+        let (chunks, tail) = rest.as_chunks_mut::<8>();
+        let middle = at.0 + head.len() as u64;
+        let end = middle + 8 * chunks.len() as u64;
+        for (address, byte) in (at.0..).zip(head) {
+            *byte = self.load(GuestRealAddr(address), 1)? as u8;
+        }
+        for (word, chunk) in self.middle(middle, chunks.len())?.iter().zip(chunks) {
+            *chunk = word.load().to_be_bytes();
+        }
+        for (address, byte) in (end..).zip(tail) {
             *byte = self.load(GuestRealAddr(address), 1)? as u8;
         }
         Ok(())
@@ -136,34 +146,28 @@ impl GuestRam {
     /// [`OutsideRam`] when any of them is outside; nothing is then written.
     pub fn write(&self, at: GuestRealAddr, from: &[u8]) -> Result<(), OutsideRam> {
         self.real(at, from.len() as u64)?;
-        let lead = ((8 - (at.0 & 7)) & 7).min(from.len() as u64) as usize;
-        let (head, rest) = from.split_at_checked(lead).ok_or(OutsideRam)?;
+        let (head, rest) = from.split_at(lead(at, from.len()));
         let (chunks, tail) = rest.as_chunks::<8>();
-        let mut address = at.0;
-        for &byte in head {
+        let middle = at.0 + head.len() as u64;
+        let end = middle + 8 * chunks.len() as u64;
+        for (address, &byte) in (at.0..).zip(head) {
             self.store(GuestRealAddr(address), 1, u64::from(byte))?;
-            address += 1;
         }
-        for (word, chunk) in self
-            .words(GuestRealAddr(address), chunks.len())
-            .or_else(|e| {
-                if chunks.is_empty() {
-                    Ok(&[][..])
-                } else {
-                    Err(e)
-                }
-            })?
-            .iter()
-            .zip(chunks)
-        {
+        for (word, chunk) in self.middle(middle, chunks.len())?.iter().zip(chunks) {
             word.store(u64::from_be_bytes(*chunk));
         }
-        address += (chunks.len() as u64) << 3;
-        for &byte in tail {
+        for (address, &byte) in (end..).zip(tail) {
             self.store(GuestRealAddr(address), 1, u64::from(byte))?;
-            address += 1;
         }
         Ok(())
+    }
+
+    /// The `count` doublewords from `at`, which is aligned unless there are none.
+    fn middle(&self, at: u64, count: usize) -> Result<&'static [BeU64], OutsideRam> {
+        match count {
+            0 => Ok(&[]),
+            count => self.words(GuestRealAddr(at), count),
+        }
     }
 
     /// Fills all of the partition's memory with zeroes.
@@ -193,6 +197,11 @@ impl GuestRam {
         let word = self.words.get(index).ok_or(OutsideRam)?;
         Ok((word, ((8 - bytes - (at.0 & 7)) << 3) as u32, mask))
     }
+}
+
+/// How many of `count` bytes from `at` lie before the first doubleword.
+fn lead(at: GuestRealAddr, count: usize) -> usize {
+    count.min(((8 - (at.0 & 7)) & 7) as usize)
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ pub(crate) struct Context {
     /// Multiplies every time limit, which are what an idle host of two CPUs keeps with room; a busy or slow one needs more.
     #[arg(long, default_value_t = 4)]
     patience: u32,
+    /// How many calls the attacker makes beside Linux, which is booted again until it has.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) attack_calls: u64,
     /// More words for guest-test's command line in the case `guest-test`, such as `only=tce`.
     #[arg(long, default_value = "")]
     pub(crate) payload_words: String,

@@ -121,7 +121,7 @@ pub(crate) fn linux(context: &Context, name: &str, places: &Places) -> Outcome {
         wanted: &linux::RECOVERY_CHECKS,
         change: |machine, places| {
             let words = format!("bulkhead.freeze={},{}", places.nvme, places.nic);
-            with_words(machine, &words)
+            Ok(with_words(machine, &words))
         },
         ..Variant::SPINE
     };

@@ -73,7 +73,7 @@ pub(crate) struct Variant {
     pub(crate) processors: Processors,
     pub(crate) others: Vec<PartitionSpec>,
     /// What the machine has besides.
-    pub(crate) change: fn(Machine, &Places) -> Machine,
+    pub(crate) change: fn(Machine, &Places) -> Result<Machine>,
 }
 
 impl Variant {
@@ -82,7 +82,7 @@ impl Variant {
         wanted: &CHECKS,
         processors: Processors::Dedicated,
         others: Vec::new(),
-        change: |machine, _| machine,
+        change: |machine, _| Ok(machine),
     };
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn boot(
         machine = machine.device(place, model)?;
     }
     let machine = machine.nvme(places.nvme, &image)?.e1000e(places.nic)?;
-    let mut session = context.boot((variant.change)(machine, places), &bytes)?;
+    let mut session = context.boot((variant.change)(machine, places)?, &bytes)?;
     session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
     let mut parts = console(context, &mut session)?;
     parts.extend(checks(context, &mut session, variant.wanted)?);

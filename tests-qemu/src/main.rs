@@ -2,7 +2,7 @@
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
 //! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail,
-//! [`shared`] has partitions share processors,
+//! [`shared`] has partitions share processors, [`attacks`] has one attack the others,
 //! [`map`] reads what the hypervisor tells of itself, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod attacks;
 mod case;
 mod context;
 mod crashes;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         linux::CASES,
         eeh::CASES,
         shared::CASES,
+        attacks::CASES,
         p7ioc::CASES,
         map::CASES,
         selftest::CASES,

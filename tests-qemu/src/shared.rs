@@ -43,7 +43,8 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-fn shared(entitlement: u32, weight: u8) -> Processors {
+/// Processors that are shared, with such an entitlement in hundredths of a thread, and weight.
+pub(crate) fn shared(entitlement: u32, weight: u8) -> Processors {
     Processors::Shared {
         entitlement,
         weight,

@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 
+mod attack;
 mod bench;
 mod cases;
 mod console;
@@ -80,6 +81,7 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::OsTerm => endings::os_term(&platform),
         Mode::Echo => endings::echo(),
         Mode::Share => share::run(&platform),
+        Mode::Attack => attack::run(&platform),
     }
     power_off()
 }

@@ -1,4 +1,4 @@
-//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`, `ms=N`.
+//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`, `ms=N`, `calls=N`, `seed=N`, `again=1`.
 
 use crate::suite::Case;
 
@@ -25,6 +25,8 @@ pub(crate) enum Mode {
     Echo,
     /// Use all the time that the partition is given, and tell how much it was.
     Share,
+    /// Make calls with random arguments.
+    Attack,
 }
 
 /// The command line, parsed.
@@ -35,6 +37,11 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     /// How long `mode=share` runs.
     pub(crate) milliseconds: u64,
+    /// How many calls each processor makes with `mode=attack`, and what they are chosen by.
+    pub(crate) calls: u64,
+    pub(crate) seed: u64,
+    /// Whether `mode=attack` reboots when it is done, and attacks again with another seed.
+    pub(crate) again: bool,
 }
 
 impl Options {
@@ -56,6 +63,7 @@ impl Options {
             "os-term" => Mode::OsTerm,
             "echo" => Mode::Echo,
             "share" => Mode::Share,
+            "attack" => Mode::Attack,
             _ => Mode::Test,
         };
         Self {
@@ -63,6 +71,9 @@ impl Options {
             skip: value("skip="),
             mode,
             milliseconds: value("ms=").parse().unwrap_or(1000),
+            calls: value("calls=").parse().unwrap_or(10_000),
+            seed: value("seed=").parse().unwrap_or(1),
+            again: value("again=") == "1",
         }
     }
     /// Whether `case` is to be run.

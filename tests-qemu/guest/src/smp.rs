@@ -27,6 +27,8 @@ pub(crate) enum Order {
     CedeThenSpin = 6,
     /// H_CEDE for ever, each time woken by an IPI that is then taken and ended.
     CedeForEver = 4,
+    /// As many calls with random arguments as the order's argument says.
+    Attack = 7,
 }
 
 /// In the second result while [`Order::CedeThenSpin`] spins.
@@ -110,10 +112,15 @@ pub(crate) fn give(cpu: usize, order: Order) -> u64 {
     before
 }
 
+/// The same with an argument.
+pub(crate) fn give_with(cpu: usize, order: Order, argument: u64) -> u64 {
+    MAILBOXES[cpu % MAX_CPUS].argument.store(argument, SeqCst);
+    give(cpu, order)
+}
+
 /// Has `cpu` register `area` as its VPA, or deregister it with 0.
 pub(crate) fn register_vpa(cpu: usize, area: u64) -> Outcome {
-    MAILBOXES[cpu % MAX_CPUS].argument.store(area, SeqCst);
-    let before = give(cpu, Order::RegisterVpa);
+    let before = give_with(cpu, Order::RegisterVpa, area);
     wait(cpu, before, "H_REGISTER_VPA returns in time")?;
     status("H_REGISTER_VPA", result(cpu)[0].cast_signed(), 0)
 }
@@ -183,6 +190,10 @@ pub(crate) extern "C" fn secondary_main() -> ! {
             };
             let answer = hcall(token::H_REGISTER_VPA, [function << 45, server, area]);
             mailbox.result[0].store(answer.status.cast_unsigned(), SeqCst);
+            mailbox.done.fetch_add(1, SeqCst);
+        } else if order == Order::Attack as u64 {
+            let calls = mailbox.argument.load(SeqCst);
+            crate::attack::storm(cpu::this_cpu(), calls, None);
             mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::CedeForEver as u64 {
             loop {

@@ -1,7 +1,7 @@
 //! `check`: everything that needs no emulator.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use regex::Regex;
@@ -40,9 +40,14 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// Prints the summary line.
-    pub(crate) fn print(self) {
+    /// Prints the summary line, and returns what the program ends with.
+    pub(crate) fn print(self) -> ExitCode {
         println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -61,6 +61,12 @@ enum Command {
     Fuzz(fuzz::FuzzArguments),
     Bench(bench::BenchArguments),
     Soak(soak::SoakArguments),
+    /// Boots Linux beside a partition that attacks it, again and again, until that has made so many calls
+    Attack {
+        /// How many hcalls and RTAS calls, with random and boundary arguments.
+        #[arg(long, default_value_t = 10_000_000)]
+        calls: u64,
+    },
     Mutants(mutants::MutantsArguments),
 }
 
@@ -96,19 +102,13 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&workspace, arguments),
         Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Map(arguments) => map::map(&workspace, arguments).map(|()| ExitCode::SUCCESS),
-        Command::Check => check::check(&workspace).map(|tally| {
-            tally.print();
-            if tally.failed == 0 {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }),
+        Command::Check => check::check(&workspace).map(check::Tally::print),
         Command::Test => test::test(&workspace),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => {
             bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }
+        Command::Attack { calls } => test::attack(&workspace, *calls),
         Command::Soak(arguments) => soak::soak(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Mutants(arguments) => {
             mutants::mutants(&workspace, arguments).map(|()| ExitCode::SUCCESS)

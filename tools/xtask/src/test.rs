@@ -11,7 +11,7 @@ use crate::check::{self, Tally};
 use crate::guests::{self, GUESTS};
 use crate::toolchain::clean_environment;
 use crate::workspace::Workspace;
-use crate::{build, process, pseries, run};
+use crate::{build, process, pseries, run, setup};
 
 /// Each manifest of examples/ and the line of a partition that shows that it works.
 const EXAMPLES: [(&str, &str); 4] = [
@@ -50,7 +50,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
         }
         let mut cases = Tally::default();
         tally.step("cases under QEMU", || {
-            cases = qemu_cases(workspace)?;
+            cases = qemu_cases(workspace, &[])?;
             if cases.failed == 0 {
                 Ok(())
             } else {
@@ -59,12 +59,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
         });
         tally.add(cases);
     }
-    tally.print();
-    Ok(if tally.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(tally.print())
 }
 
 /// Boots a manifest as `run` does, with a disk that no earlier run has changed.
@@ -80,8 +75,19 @@ fn example(workspace: &Workspace, manifest: &Path, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs the crate `tests-qemu` and reads its summary.
-fn qemu_cases(workspace: &Workspace) -> Result<Tally> {
+/// Has an attacker make `calls` calls beside Linux, which is booted again and again.
+pub(crate) fn attack(workspace: &Workspace, calls: u64) -> Result<ExitCode> {
+    qemu_run::stop_all_on_interrupt(|| ());
+    setup::all(workspace)?;
+    build::images(workspace, &[build::Target::Bulkhead])?;
+    let calls = calls.to_string();
+    let options = ["--filter", "attack", "--attack-calls", &calls];
+    let tally = qemu_cases(workspace, &options)?;
+    Ok(tally.print())
+}
+
+/// Runs the crate `tests-qemu` with `arguments` and reads its summary.
+fn qemu_cases(workspace: &Workspace, arguments: &[&str]) -> Result<Tally> {
     let mut command = Command::new("cargo");
     clean_environment(&mut command);
     command.current_dir(workspace.root()).args([
@@ -105,6 +111,7 @@ fn qemu_cases(workspace: &Workspace) -> Result<Tally> {
         .arg(workspace.guests())
         .arg("--logs")
         .arg(workspace.logs().join("tests-qemu"));
+    command.args(arguments);
     let output = check::stream(&mut command)?;
     let tally = summary(&output.text)
         .with_context(|| format!("`{}` ended without a summary line", process::show(&command)))?;
