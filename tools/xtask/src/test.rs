@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 use crate::{build, process, pseries, run, setup};
 
 /// Each manifest of examples/ and the line of a partition that shows that it works.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
     (
         "examples/selftest.toml",
         r"^guest-test: [1-9]\d* passed, 0 failed",
@@ -22,6 +22,7 @@ const EXAMPLES: [(&str, &str); 4] = [
     ("examples/linux.toml", "BH-READY"),
     ("examples/linux-6.12.toml", "BH-READY"),
     ("examples/two-linux.toml", "BH-READY"),
+    ("examples/attacker.toml", "BH-READY"),
 ];
 const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(300);
 
