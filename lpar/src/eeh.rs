@@ -406,6 +406,18 @@ impl PciFunction {
         Ok(())
     }
 
+    /// Stops it, as a load of its registers was not answered; nothing if it is stopped, or reset.
+    pub(crate) fn stop_unanswered(&self) {
+        let Ok(endpoint) = self.endpoint() else {
+            return;
+        };
+        let state = self.eeh.state.lock();
+        if state.at_rest(endpoint).is_ok() && !endpoint.stopped().contains(Freeze::MMIO) {
+            // The load gives ones all the same.
+            let _ = endpoint.stop(Freeze::all());
+        }
+    }
+
     /// Makes it unavailable until the partition starts anew, and stops it.
     ///
     /// # Errors

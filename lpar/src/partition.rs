@@ -16,7 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
-use papr_abi::Server;
+use papr_abi::{RealAddr, Server};
 
 /// Where a partition's virtual processors run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +199,17 @@ impl Lpar {
         self.modes.reset();
         self.panel.reset();
         self.scanned.store(false, Relaxed);
+    }
+
+    /// Returns the function whose registers are at `at`, if there are any.
+    pub(crate) fn function_at(&self, at: RealAddr) -> Option<&PciFunction> {
+        self.pci.iter().find(|function| {
+            let mut bars = function.bars.iter();
+            bars.any(|bar| {
+                at.0.checked_sub(bar.real.0)
+                    .is_some_and(|by| by < bar.bytes)
+            })
+        })
     }
 
     /// Returns the scratch of `vcpu`, which its own thread alone uses.

@@ -3,7 +3,8 @@
 //! On a PAPR platform a load from an endpoint that is stopped gives all ones and a store to it is dropped, and nothing
 //! else happens (LoPAR 2.9, "EEH Option Requirements", R1-8). A bridge does that by itself. Where the access ends in a
 //! machine check instead, because there is nothing at the bus address now, the same is made of it here: the access is
-//! found by its instruction, and only if it is to the partition's own device memory.
+//! found by its instruction, and only if it is to the partition's own device memory. A load stops the
+//! endpoint, as a bridge does when a function does not answer one.
 //!
 //! Source: Power ISA 2.07, Book I 3.3 (the instructions), Book III-S 5.7 (translation).
 
@@ -54,6 +55,12 @@ impl Unanswered<'_> {
         }
         let real = self.translate(lpar, access.address)?;
         lpar.mmio.real(GuestRealAddr(real.0), access.bytes)?;
+        // A bridge takes that for an error of the endpoint; a store it cannot tell from one that was answered.
+        if access.effect != Effect::Nothing
+            && let Some(function) = lpar.function_at(real)
+        {
+            function.stop_unanswered();
+        }
         access.finish(gpr);
         Some(self.pc.wrapping_add(4))
     }

@@ -22,6 +22,10 @@ pub(crate) const CASES: &[Case] = &[
         name: "eeh-linux-6.1",
         run: |context| linux(context, "debian-6.1", &linux::OWN_BRIDGES),
     },
+    Case {
+        name: "eeh-break-linux-6.1",
+        run: breaks,
+    },
 ];
 
 /// Beside the edus, which have no EEH, being one card.
@@ -112,6 +116,16 @@ pub(crate) fn fenced(context: &Context) -> Outcome {
         parts.push(told_once(&lines, name, line)?);
     }
     Ok(parts)
+}
+
+/// Debian's kernel breaks its disk and its network card as its own test of EEH does, and recovers both.
+fn breaks(context: &Context) -> Outcome {
+    let variant = Variant {
+        test: "break",
+        wanted: &linux::BREAK_CHECKS,
+        ..Variant::SPINE
+    };
+    linux::boot(context, "debian-6.1", &linux::OWN_BRIDGES, variant).map(|(parts, _)| parts)
 }
 
 /// Debian's kernel sees the endpoints of its disk and its network card stop, resets both, and goes on.

@@ -60,6 +60,17 @@ pub(crate) const RECOVERY_CHECKS: [&str; 7] = [
     "http",
 ];
 
+/// What it checks when it has broken both before.
+pub(crate) const BREAK_CHECKS: [&str; 7] = [
+    "break",
+    "cpus",
+    "nvme-read",
+    "nvme-write",
+    "nvme-interrupts",
+    "ping",
+    "http",
+];
+
 /// Boots guest `name` and has it check what it has.
 pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
     boot(context, name, places, Variant::SPINE).map(|(parts, _)| parts)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::eeh::PeState;
 use crate::hpt::Placement;
 use crate::mmio::{Mmio, MmioRange};
 use crate::testing::bench::Bench;
@@ -292,4 +293,29 @@ proptest! {
         };
         let _ = fault.answer(bench.lpar, &mut gpr);
     }
+}
+
+#[test]
+fn a_load_that_is_not_answered_stops_the_endpoint_once_and_a_store_does_not() {
+    let bench = bench();
+    let at = REGISTERS + 0x1008;
+    assert!(run(&bench, fault(at), indexed(151)).is_some());
+    assert_eq!(bench.endpoint.did(), [""; 0]);
+    assert!(run(&bench, fault(at), LWZ).is_some());
+    assert_eq!(bench.endpoint.did(), ["stop"]);
+    assert!(run(&bench, fault(at), LWZ).is_some());
+    assert_eq!(bench.endpoint.did(), [""; 0]);
+    assert_eq!(
+        bench.lpar.pci[0].pe_state(bench.lpar.machine.clock),
+        Ok(PeState::Stopped)
+    );
+}
+
+#[test]
+fn a_load_in_a_reset_stops_nothing() {
+    let bench = bench();
+    bench.lpar.pci[0].activate_reset().unwrap();
+    bench.endpoint.did();
+    assert!(run(&bench, fault(REGISTERS), LWZ).is_some());
+    assert_eq!(bench.endpoint.did(), [""; 0]);
 }

@@ -179,13 +179,13 @@ enum Wire {
 /// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
 /// function's. Returns whether that was done.
 fn set_wire(state: &mut GuestFunction, host: &mut dyn Ioda, wire: Wire) -> bool {
-    /// The command register, and its bit that keeps the wire quiet.
-    const COMMAND: u32 = 4;
-    const INTX_OFF: u32 = 1 << 10;
+    /// The upper byte of the command register, and its bit that keeps the wire quiet. Below is what decodes.
+    const COMMAND: u32 = 5;
+    const INTX_OFF: u32 = 1 << 2;
     let off = if wire == Wire::Off { INTX_OFF } else { 0 };
     let done = state
-        .read(host, COMMAND, 2)
-        .and_then(|command| state.write(host, COMMAND, 2, (command & !INTX_OFF) | off));
+        .read(host, COMMAND, 1)
+        .and_then(|command| state.write(host, COMMAND, 1, (command & !INTX_OFF) | off));
     note(state, "INTx", done)
 }
 

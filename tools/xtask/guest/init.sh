@@ -4,6 +4,7 @@
 # Kernel command line:
 #   bulkhead.test=spine     run the checks below and power off; each prints `BH-CHECK <name> ok|failed <detail>`
 #   bulkhead.test=recovery  the same, once the NVMe controller and the network card were stopped by errors and have recovered
+#   bulkhead.test=break     the same, once the kernel has broken each PCI device and got it going again
 #   bulkhead.test=boot      print BH-READY and power off: for timing
 #   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
 #   bulkhead.cpus=N         how many CPUs must be online
@@ -28,7 +29,9 @@ argument() {
 while read -r module; do
     options=
     # A command that a stopped controller has lost is to be missed soon.
-    [ "$(argument test)/$module" = recovery/nvme-core.ko ] && options=io_timeout=5
+    case "$(argument test)/$module" in
+    recovery/nvme-core.ko | break/nvme-core.ko) options=io_timeout=5 ;;
+    esac
     insmod "/modules/$module" $options || echo "BH-NOTE module $module did not load"
 done < /modules/order
 
@@ -176,6 +179,35 @@ check_recovery() {
     return 1
 }
 
+# Whether the kernel takes a device for neither stopped nor on its way back: the platform's word and the kernel's own.
+is_well() {
+    read -r platform kernel < "/sys/bus/pci/devices/$1/eeh_pe_state" || return 1
+    [ $((platform & 0x18)) -eq $((0x18)) ] && [ $((kernel & 3)) -eq 0 ]
+}
+
+# Has the kernel read registers of each device that it has kept from answering, see that it is stopped, and recover it: what
+# the kernel's own test of EEH does.
+check_break() {
+    mount -t debugfs debugfs /sys/kernel/debug || return 1
+    count=0
+    for path in /sys/bus/pci/devices/*; do
+        device=${path##*/}
+        before=$(resets)
+        is_well "$device" || { echo "$device is not well"; return 1; }
+        echo "$device" > /sys/kernel/debug/powerpc/eeh_dev_break || return 1
+        echo "$device" > /sys/kernel/debug/powerpc/eeh_dev_check || return 1
+        tries=0
+        until is_well "$device" && [ "$(resets)" -gt "$before" ]; do
+            tries=$((tries + 1))
+            [ $tries -lt 60 ] || { echo "$device did not recover: $(dmesg | grep EEH | tail -n 3 | tr '\n' '/')"; return 1; }
+            sleep 1
+        done
+        count=$((count + 1))
+    done
+    echo "$count devices"
+    [ $count -ge 2 ]
+}
+
 run_checks() {
     check cpus check_cpus
     before=$(nvme_interrupts)
@@ -197,6 +229,10 @@ run_checks() {
 
 case "$(argument test)" in
 spine)
+    run_checks
+    ;;
+break)
+    check break check_break
     run_checks
     ;;
 recovery)

@@ -108,6 +108,8 @@ pub struct GuestFunction {
     bars: [Option<DeviceBar>; 6],
     /// The guest's own bit of the command register.
     decodes: bool,
+    /// The guest has cleared that, and the function does not decode.
+    is_off: bool,
     /// The messages that the MSI capability was given.
     messages: Option<(MsiBlock, MsiKind)>,
     /// A reset of the function may have undone what the hypervisor had set.
@@ -155,6 +157,7 @@ impl GuestFunction {
             words,
             bars,
             decodes: true,
+            is_off: false,
             messages: None,
             is_stale: false,
             is_stopped: false,
@@ -360,6 +363,7 @@ impl GuestFunction {
     pub const fn note_bus_reset(&mut self) {
         self.is_stale = true;
         self.decodes = false;
+        self.is_off = false;
     }
 
     /// Puts back what a reset has undone, but for the MSI-X table; returns whether the function took it.
@@ -376,6 +380,7 @@ impl GuestFunction {
     /// # Errors
     /// [`Refusal`].
     pub fn restart(&mut self, host: &mut dyn Ioda) -> Result<(), Refusal> {
+        self.is_off = false;
         let command = self.unless_stopped(decoding());
         ConfigSpace::new(host, self.bdf).write16(COMMAND, command)?;
         let cleared = self.clear_msi(host).and_then(|()| self.clear_msix(host));
@@ -414,7 +419,7 @@ impl GuestFunction {
         let before = config.read16(COMMAND)?;
         config.write16(COMMAND, before | self.fixed_command())?;
         let decodes = u32::from(config.read16(COMMAND)?) & command::MEMORY != 0;
-        is_back &= decodes || self.is_stopped;
+        is_back &= decodes || self.is_stopped || self.is_off;
         if let (Some(cap), Some((block, kind))) = (&self.msi, &self.messages) {
             is_back &= write_msi(config, cap, Some((block, *kind))).is_ok();
         }
@@ -448,6 +453,7 @@ impl GuestFunction {
     fn write_virtual(&mut self, word: u16, written: u32, value: u32) -> bool {
         if word == COMMAND.get() && written & command::MEMORY != 0 {
             self.decodes = value & command::MEMORY != 0;
+            self.is_off = !self.decodes;
         }
         let Some(bar) = bar_index(word).and_then(|index| self.words.get_mut(index)) else {
             return false;
@@ -465,9 +471,9 @@ impl GuestFunction {
         })
     }
 
-    /// A command register that does not decode while that is stopped.
+    /// A command register that does not decode while that is stopped, or off.
     const fn unless_stopped(&self, command: u16) -> u16 {
-        if self.is_stopped {
+        if self.is_stopped || self.is_off {
             command & !(command::MEMORY as u16)
         } else {
             command
@@ -485,6 +491,7 @@ impl GuestFunction {
         let wakes = at(self.caps.power, 4);
         self.is_stale |= is_flr || wakes;
         self.decodes &= !is_flr;
+        self.is_off &= !is_flr;
     }
 }
 

@@ -66,11 +66,14 @@ impl GuestFunction {
     }
 
     fn command_bits(&self) -> u32 {
-        let always = command::MASTER | command::MWI | command::PARITY | command::SERR;
-        match self.intx {
-            Intx::Granted => always | command::INTX_OFF,
-            Intx::Denied => always,
+        let mut bits = command::MASTER | command::MWI | command::PARITY | command::SERR;
+        if self.intx == Intx::Granted {
+            bits |= command::INTX_OFF;
         }
+        if !self.is_stopped {
+            bits |= command::MEMORY;
+        }
+        bits
     }
 }
 
