@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Access, end_resets};
-use ioda::Freeze;
+use ioda::{Freeze, Pest};
 use lpar::eeh::{Endpoint, ResetBy};
 use lpar::pci::{MsiAddress, MsiKind, PciAccess};
 
@@ -173,6 +173,33 @@ fn a_reset_takes_what_an_error_has_stopped() {
     access.thaw(Freeze::all()).expect("it can");
     assert_eq!(access.restore(), Ok(true));
     assert!(answers(board, bar(&given)));
+}
+
+#[test]
+fn dma_that_is_refused_stops_its_function_and_no_other_until_its_owner_resets_it() {
+    let mut bench = Bench::new();
+    let board = bench.board();
+    let [half, disk] = [CARD_B_PATH, DISK_PATH].map(|path| bench.give(path, 1));
+    [&half, &disk].into_iter().for_each(work);
+    let bdf = board.topology.functions[half.owner.index].bdf;
+    // A page of its window that its owner has not mapped.
+    let refused = board
+        .model
+        .forged_write(bdf, half.owner.window.bus_base + 0x5000);
+    assert!(refused.is_err());
+    assert_eq!(half.access.stopped(), Freeze::all());
+    assert_eq!(half.access.stopped_here(), Freeze::empty());
+    assert_ne!(half.access.cause(), Pest::default());
+    assert!(!answers(board, bar(&half)) && !sends(board, CARD_B, &half));
+    assert_eq!(disk.access.stopped(), Freeze::empty());
+    assert!(answers(board, bar(&disk)) && sends(board, DISK, &disk));
+    half.access.begin_reset().expect("it can");
+    half.access.end_reset().expect("it can");
+    settle(half.access);
+    half.access.thaw(Freeze::all()).expect("it can");
+    assert_eq!(half.access.restore(), Ok(true));
+    work(&half);
+    assert!(answers(board, bar(&half)) && sends(board, CARD_B, &half));
 }
 
 #[test]
