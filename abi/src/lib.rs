@@ -9,6 +9,7 @@
 mod addr;
 mod error;
 pub mod hpte;
+pub mod llan;
 pub mod rtas;
 pub mod tce;
 pub mod token;
