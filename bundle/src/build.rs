@@ -33,6 +33,19 @@ pub struct PartitionSpec {
     pub command_line: String,
     /// Its devices.
     pub devices: Vec<Device>,
+    /// Its virtual Ethernet adapters.
+    pub ethernets: Vec<EthernetSpec>,
+}
+
+/// A virtual Ethernet adapter to be packed; the fields are those of [`Ethernet`](crate::Ethernet).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EthernetSpec {
+    /// The name of its switch.
+    pub switch: String,
+    /// Its VLAN id.
+    pub vlan: u16,
+    /// Its address.
+    pub mac: [u8; 6],
 }
 
 /// How a kernel is loaded.
@@ -83,15 +96,22 @@ pub fn pack_unchecked(partitions: &[PartitionSpec]) -> Vec<u8> {
         .iter()
         .map(|partition| partition.devices.len())
         .sum();
-    let records = partitions.len() * format::partition::BYTES + devices * format::device::BYTES;
+    let ethernets: usize = partitions.iter().map(|each| each.ethernets.len()).sum();
+    let records = partitions.len() * format::partition::BYTES
+        + devices * format::device::BYTES
+        + ethernets * format::ethernet::BYTES;
     let mut images = Images {
         start: (format::header::BYTES + records) as u64,
         ..Images::default()
     };
     let mut partition_records = Vec::new();
     let mut device_records = Vec::new();
+    let mut ethernet_records = Vec::new();
     let mut first_device = 0;
-    for partition in partitions {
+    for (number, partition) in (0..).zip(partitions) {
+        for ethernet in &partition.ethernets {
+            ethernet_records.extend(ethernet_record(number, ethernet));
+        }
         partition_records.extend(partition_record(partition, first_device, &mut images));
         partition
             .devices
@@ -107,9 +127,11 @@ pub fn pack_unchecked(partitions: &[PartitionSpec]) -> Vec<u8> {
     bytes.extend(total.to_be_bytes());
     bytes.extend((partitions.len() as u32).to_be_bytes());
     bytes.extend((devices as u32).to_be_bytes());
+    bytes.extend((ethernets as u32).to_be_bytes());
     bytes.resize(format::header::BYTES, 0);
     bytes.extend(partition_records);
     bytes.extend(device_records);
+    bytes.extend(ethernet_records);
     for (offset, image) in &images.placed {
         bytes.resize(*offset as usize, 0);
         bytes.extend_from_slice(image);
@@ -202,6 +224,17 @@ fn partition_record<'a>(
     record.extend([kind, weight, 0, 0]);
     record.extend(entitlement.to_be_bytes());
     record.resize(format::partition::BYTES, 0);
+    record
+}
+
+fn ethernet_record(partition: u32, ethernet: &EthernetSpec) -> Vec<u8> {
+    let mut record = Vec::with_capacity(format::ethernet::BYTES);
+    record.extend(partition.to_be_bytes());
+    record.extend(ethernet.vlan.to_be_bytes());
+    record.extend(ethernet.mac);
+    record.resize(format::ethernet::SWITCH, 0);
+    record.extend(ethernet.switch.bytes().take(format::partition::NAME_BYTES));
+    record.resize(format::ethernet::BYTES, 0);
     record
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{BundleError, Name, Problem};
 use crate::format::{self, partition as at};
-use crate::parse::{Bundle, Device, device, device_range};
+use crate::parse::{Bundle, Device, device, device_range, ethernet};
 use crate::path::DevicePath;
 
 /// Checks all records of `bundle`, each by itself and against the others.
@@ -21,6 +21,7 @@ pub(crate) fn records(bundle: &Bundle<'_>) -> Result<(), BundleError> {
         }
     }
     device_order(bundle)?;
+    ethernets(bundle)?;
     names(bundle)?;
     images(bundle)?;
     devices(bundle)
@@ -59,6 +60,37 @@ fn device_order(bundle: &Bundle<'_>) -> Result<(), BundleError> {
         field: "devices",
         problem: Problem::TooLarge { limit: next, found },
     })
+}
+
+/// Each adapter's own fields, whose it is, and that no other is taken for it.
+fn ethernets(bundle: &Bundle<'_>) -> Result<(), BundleError> {
+    let (mut last, mut of_last) = (0, 0_usize);
+    for (index, record) in bundle.ethernet_records().enumerate() {
+        let wrong = |(field, problem)| BundleError::Ethernet {
+            index,
+            field,
+            problem,
+        };
+        let (owner, adapter) = ethernet(record).map_err(wrong)?;
+        let limit = (bundle.partition_count() as u64).saturating_sub(1);
+        at_most(owner, limit).map_err(|problem| wrong(("partition", problem)))?;
+        if owner < last {
+            return Err(wrong(("partition", Problem::BadOrder)));
+        }
+        of_last = if owner == last {
+            of_last.saturating_add(1)
+        } else {
+            1
+        };
+        last = owner;
+        let limit = format::MAX_PARTITION_ETHERNETS as u64;
+        at_most(of_last as u64, limit).map_err(|problem| wrong(("partition", problem)))?;
+        let mut earlier = bundle.ethernet_records().take(index);
+        if earlier.any(|other| ethernet(other).is_ok_and(|(_, other)| other == adapter)) {
+            return Err(BundleError::DuplicateMac { index });
+        }
+    }
+    Ok(())
 }
 
 fn names(bundle: &Bundle<'_>) -> Result<(), BundleError> {
@@ -144,11 +176,9 @@ fn devices(bundle: &Bundle<'_>) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// A partition's name: NUL-padded, and such that it can stand in a node name, a path or a log line.
-pub(crate) fn name(record: &[u8]) -> Result<&str, Problem> {
-    let field = record
-        .get(at::NAME..at::MEMORY_BYTES)
-        .ok_or(Problem::OutOfBounds)?;
+/// The name of a partition or switch, all of `field`: NUL-padded, and such that it can stand in a node name, a
+/// path or a log line.
+pub(crate) fn name(field: &[u8]) -> Result<&str, Problem> {
     let length = field
         .iter()
         .position(|&byte| byte == 0)
@@ -182,6 +212,24 @@ pub(crate) fn memory(found: u64) -> Result<u64, Problem> {
         0 => Err(Problem::Zero),
         _ if !found.is_multiple_of(of) => Err(Problem::NotMultiple { of, found }),
         _ => at_most(found, format::MAX_MEMORY_BYTES),
+    }
+}
+
+pub(crate) fn vlan(found: u16) -> Result<u16, Problem> {
+    match found {
+        0 => Err(Problem::Zero),
+        _ => at_most(found.into(), format::MAX_VLAN.into()).map(|_| found),
+    }
+}
+
+/// An Ethernet address is not zero, and not that of a group.
+pub(crate) fn mac(found: [u8; 6]) -> Result<[u8; 6], Problem> {
+    match found {
+        [0, 0, 0, 0, 0, 0] => Err(Problem::Zero),
+        [first, ..] if first & 1 != 0 => Err(Problem::Unknown {
+            found: first.into(),
+        }),
+        _ => Ok(found),
     }
 }
 

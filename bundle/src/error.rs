@@ -145,6 +145,20 @@ pub enum BundleError {
         /// What is wrong.
         problem: Problem,
     },
+    /// A field of a virtual Ethernet adapter is wrong.
+    Ethernet {
+        /// Number of the adapter, from 0.
+        index: usize,
+        /// The field's name in docs/bundle.md.
+        field: &'static str,
+        /// What is wrong.
+        problem: Problem,
+    },
+    /// Two virtual Ethernet adapters on one VLAN of a switch have one address.
+    DuplicateMac {
+        /// Number of the second, from 0.
+        index: usize,
+    },
     /// Two partitions have one name.
     DuplicateName {
         /// The name.
@@ -231,6 +245,15 @@ impl fmt::Display for BundleError {
                     partition.as_str()
                 )
             }
+            Self::Ethernet {
+                index,
+                field,
+                problem,
+            } => write!(f, "ethernet adapter {index}: {field} {problem}"),
+            Self::DuplicateMac { index } => write!(
+                f,
+                "ethernet adapter {index}: another on its VLAN has its mac"
+            ),
             Self::DuplicateName { name } => {
                 write!(f, "two partitions are named {}", name.as_str())
             }

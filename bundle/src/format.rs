@@ -3,7 +3,7 @@
 /// The first eight bytes of every bundle, whatever its version.
 pub(crate) const MAGIC: [u8; 8] = *b"BHBUNDLE";
 /// The version that this crate writes, and the only one it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The header's layout; offsets in bytes from the start of the file.
 pub(crate) mod header {
@@ -12,7 +12,8 @@ pub(crate) mod header {
     pub(crate) const TOTAL_BYTES: usize = 16;
     pub(crate) const PARTITIONS: usize = 24;
     pub(crate) const DEVICES: usize = 28;
-    pub(crate) const RESERVED: usize = 32;
+    pub(crate) const ETHERNETS: usize = 32;
+    pub(crate) const RESERVED: usize = 36;
     pub(crate) const BYTES: usize = 64;
 }
 
@@ -50,6 +51,16 @@ pub(crate) mod device {
     pub(crate) const BYTES: usize = 32;
 }
 
+/// A virtual Ethernet adapter's record; offsets in bytes from its start.
+pub(crate) mod ethernet {
+    pub(crate) const PARTITION: usize = 0;
+    pub(crate) const VLAN: usize = 4;
+    pub(crate) const MAC: usize = 6;
+    pub(crate) const RESERVED: usize = 12;
+    pub(crate) const SWITCH: usize = 16;
+    pub(crate) const BYTES: usize = 48;
+}
+
 /// Values of the kernel kind byte.
 pub(crate) const KERNEL_ELF: u8 = 0;
 pub(crate) const KERNEL_RAW: u8 = 1;
@@ -68,7 +79,13 @@ pub(crate) const IMAGE_ALIGN: u64 = 4096;
 pub const MAX_PARTITIONS: usize = 64;
 /// Most devices in one bundle, of all its partitions together.
 pub const MAX_DEVICES: usize = 256;
-/// Longest partition name, in bytes.
+/// Most virtual Ethernet adapters in one bundle, of all its partitions together.
+pub const MAX_ETHERNETS: usize = 128;
+/// Most virtual Ethernet adapters of one partition.
+pub const MAX_PARTITION_ETHERNETS: usize = 16;
+/// Largest VLAN id; the smallest is 1.
+pub const MAX_VLAN: u16 = 4094;
+/// Longest name of a partition or switch, in bytes.
 pub const MAX_NAME_BYTES: usize = 31;
 /// Longest kernel command line, in bytes: what Linux takes on this architecture (`COMMAND_LINE_SIZE`, less its NUL).
 pub const MAX_COMMAND_LINE_BYTES: usize = 2047;

@@ -30,10 +30,11 @@ mod read;
 pub use error::{BundleError, Name, Problem};
 pub use format::{
     MAX_COMMAND_LINE_BYTES, MAX_CPUS, MAX_DEVICES, MAX_DMA_WINDOW_BYTES, MAX_ENTITLEMENT_PER_CPU,
-    MAX_HOPS, MAX_MEMORY_BYTES, MAX_MSIS, MAX_NAME_BYTES, MAX_PARTITIONS, MEMORY_GRANULE_BYTES,
-    MIN_DMA_WINDOW_BYTES, MIN_ENTITLEMENT_PER_CPU, VERSION,
+    MAX_ETHERNETS, MAX_HOPS, MAX_MEMORY_BYTES, MAX_MSIS, MAX_NAME_BYTES, MAX_PARTITION_ETHERNETS,
+    MAX_PARTITIONS, MAX_VLAN, MEMORY_GRANULE_BYTES, MIN_DMA_WINDOW_BYTES, MIN_ENTITLEMENT_PER_CPU,
+    VERSION,
 };
-pub use parse::{Bundle, Console, Device, Kernel, Partition, Processors};
+pub use parse::{Bundle, Console, Device, Ethernet, Kernel, Partition, Processors};
 pub use path::{DevicePath, PathError};
 
 #[cfg(test)]

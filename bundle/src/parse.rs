@@ -20,6 +20,7 @@ pub struct Bundle<'a> {
     bytes: &'a [u8],
     partitions: &'a [u8],
     devices: &'a [u8],
+    ethernets: &'a [u8],
 }
 
 /// One partition of a bundle.
@@ -42,6 +43,8 @@ pub struct Partition<'a> {
     /// Its kernel's command line: printable ASCII, at most 2047 bytes.
     pub command_line: &'a str,
     devices: &'a [u8],
+    index: usize,
+    ethernets: &'a [u8],
 }
 
 /// Where a partition's virtual CPUs run.
@@ -96,6 +99,17 @@ pub struct Device {
     pub msi_quota: u16,
 }
 
+/// One virtual Ethernet adapter of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ethernet<'a> {
+    /// The name of the switch that it is on: as a partition's name.
+    pub switch: &'a str,
+    /// Its VLAN id there: 1 to 4094. Adapters of one switch and VLAN hear each other, and nobody else.
+    pub vlan: u16,
+    /// Its address: of one adapter, and no other on its VLAN has it.
+    pub mac: [u8; 6],
+}
+
 impl<'a> Bundle<'a> {
     /// Checks the CRC-32 over the whole bundle: all of it but the CRC's own four bytes.
     ///
@@ -140,6 +154,11 @@ impl<'a> Bundle<'a> {
             format::MAX_PARTITIONS,
         )?;
         let devices = count(format::header::DEVICES, "devices", format::MAX_DEVICES)?;
+        let ethernets = count(
+            format::header::ETHERNETS,
+            "ethernets",
+            format::MAX_ETHERNETS,
+        )?;
         if partitions == 0 {
             return Err(header("partitions")(Problem::Zero));
         }
@@ -150,7 +169,9 @@ impl<'a> Bundle<'a> {
         let partitions_bytes = partitions.saturating_mul(format::partition::BYTES as u64);
         let devices_at = partitions_at.saturating_add(partitions_bytes);
         let devices_bytes = devices.saturating_mul(format::device::BYTES as u64);
-        let needed = devices_at.saturating_add(devices_bytes);
+        let ethernets_at = devices_at.saturating_add(devices_bytes);
+        let ethernets_bytes = ethernets.saturating_mul(format::ethernet::BYTES as u64);
+        let needed = ethernets_at.saturating_add(ethernets_bytes);
         let short = || BundleError::TooShort {
             needed,
             found: bytes.len() as u64,
@@ -159,6 +180,7 @@ impl<'a> Bundle<'a> {
             bytes,
             partitions: span(bytes, partitions_at, partitions_bytes).ok_or_else(short)?,
             devices: span(bytes, devices_at, devices_bytes).ok_or_else(short)?,
+            ethernets: span(bytes, ethernets_at, ethernets_bytes).ok_or_else(short)?,
         };
         check::records(&bundle)?;
         Ok(bundle)
@@ -185,9 +207,15 @@ impl<'a> Bundle<'a> {
         self.devices.len() / format::device::BYTES
     }
 
+    /// Every virtual Ethernet adapter's record.
+    pub(crate) fn ethernet_records(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.ethernets.chunks_exact(format::ethernet::BYTES)
+    }
+
     /// Where images may begin, in bytes from the start of the bundle.
     pub(crate) fn images_start(&self) -> u64 {
         let records = self.partitions.len().saturating_add(self.devices.len());
+        let records = records.saturating_add(self.ethernets.len());
         records.saturating_add(format::header::BYTES) as u64
     }
 
@@ -237,7 +265,9 @@ impl<'a> Bundle<'a> {
                 problem,
             }
         };
-        let name = check::name(record).map_err(error(no_name, "name"))?;
+        let field = record.get(at::NAME..at::MEMORY_BYTES);
+        let name = field.ok_or(Problem::OutOfBounds).and_then(check::name);
+        let name = name.map_err(error(no_name, "name"))?;
         let error = |field| error(Name::new(name), field);
         let memory_bytes = u64_at(record, at::MEMORY_BYTES)
             .and_then(check::memory)
@@ -312,6 +342,8 @@ impl<'a> Bundle<'a> {
             initrd,
             command_line,
             devices,
+            index,
+            ethernets: self.ethernets,
         })
     }
 }
@@ -326,6 +358,17 @@ impl<'a> Partition<'a> {
 
     pub(crate) fn device_records(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.devices.chunks_exact(format::device::BYTES)
+    }
+}
+
+impl<'a> Partition<'a> {
+    /// Returns the partition's virtual Ethernet adapters in the order of the manifest.
+    pub fn ethernets(&self) -> impl Iterator<Item = Ethernet<'a>> + use<'a> {
+        let (records, index) = (self.ethernets, self.index as u64);
+        let records = records.chunks_exact(format::ethernet::BYTES);
+        // `Bundle::parse` read every record without an error, so none is dropped here.
+        let all = records.filter_map(|record| ethernet(record).ok());
+        all.filter_map(move |(owner, ethernet)| (owner == index).then_some(ethernet))
     }
 }
 
@@ -394,6 +437,24 @@ pub(crate) fn device(record: &[u8]) -> Result<Device, (&'static str, Problem)> {
         dma_window_bytes: window.map_err(in_field("dma window"))?,
         msi_quota,
     })
+}
+
+/// Reads one virtual Ethernet adapter's record, and the number of its partition; an error names the field.
+pub(crate) fn ethernet(record: &[u8]) -> Result<(u64, Ethernet<'_>), (&'static str, Problem)> {
+    use format::ethernet as at;
+    let in_field = |field| move |problem| (field, problem);
+    let partition = u32_at(record, at::PARTITION).map_err(in_field("partition"))?;
+    let vlan = u16_at(record, at::VLAN).and_then(check::vlan);
+    let mac = array(record, at::MAC).and_then(check::mac);
+    zeros(record, at::RESERVED, at::SWITCH).map_err(in_field("reserved"))?;
+    let switch = record.get(at::SWITCH..at::BYTES);
+    let switch = switch.ok_or(Problem::OutOfBounds).and_then(check::name);
+    let ethernet = Ethernet {
+        switch: switch.map_err(in_field("switch"))?,
+        vlan: vlan.map_err(in_field("vlan"))?,
+        mac: mac.map_err(in_field("mac"))?,
+    };
+    Ok((partition.into(), ethernet))
 }
 
 /// Checks magic, version and size; returns the bundle's own bytes and the CRC that its header gives.

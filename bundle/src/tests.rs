@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::build::{Load, PartitionSpec, pack, pack_unchecked, seal};
-use crate::format::{device, header, partition};
+use crate::build::{EthernetSpec, Load, PartitionSpec, pack, pack_unchecked, seal};
+use crate::format::{device, ethernet, header, partition};
 use crate::*;
 
 fn nvme(path: &str) -> Device {
@@ -26,6 +26,15 @@ fn linux(name: &str) -> PartitionSpec {
         initrd: Some(vec![0x1F; 5000]),
         command_line: "console=hvc0".into(),
         devices: vec![nvme("phb0/00.0/00.0"), nvme("phb1/00.0/00.0")],
+        ethernets: vec![adapter("lan", 1, 1), adapter("lan", 2, 1)],
+    }
+}
+
+fn adapter(switch: &str, vlan: u16, last: u8) -> EthernetSpec {
+    EthernetSpec {
+        switch: switch.into(),
+        vlan,
+        mac: [2, 0x42, 0x48, 0, 0, last],
     }
 }
 
@@ -40,6 +49,7 @@ fn two() -> Vec<PartitionSpec> {
         initrd: None,
         command_line: String::new(),
         devices: vec![nvme("phb2/00.0/00.0/1f.7")],
+        ethernets: vec![adapter("lan", 1, 2)],
         ..linux("")
     };
     vec![linux("linux"), raw]
@@ -82,6 +92,8 @@ fn what_was_packed_is_read_back() {
         assert_eq!(read.initrd, spec.initrd.as_deref());
         assert_eq!(read.command_line, spec.command_line);
         assert_eq!(read.devices().collect::<Vec<_>>(), spec.devices);
+        let ethernets: Vec<_> = read.ethernets().map(spec_of).collect();
+        assert_eq!(ethernets, spec.ethernets);
     }
     assert!(matches!(partitions[0].kernel, Kernel::Elf(_)));
     assert!(matches!(
@@ -97,9 +109,10 @@ fn what_was_packed_is_read_back() {
 #[test]
 fn the_format_is_as_documented() {
     let bytes = pack(&two()).expect("packs");
-    assert_eq!(bytes[..12], *b"BHBUNDLE\0\0\0\x01");
+    assert_eq!(bytes[..12], *b"BHBUNDLE\0\0\0\x02");
     assert_eq!(bytes[16..24], (bytes.len() as u64).to_be_bytes());
     assert_eq!(bytes[24..32], [0, 0, 0, 2, 0, 0, 0, 3]);
+    assert_eq!(bytes[32..36], [0, 0, 0, 3]);
     assert_eq!(bytes[RECORD..RECORD + 6], *b"linux\0");
     assert_eq!(
         bytes[RECORD + 32..RECORD + 46],
@@ -112,6 +125,11 @@ fn the_format_is_as_documented() {
     let third = DEVICE + 2 * device::BYTES;
     assert_eq!(bytes[third..third + 8], [2, 3, 0, 16, 0, 0, 0, 0]);
     assert_eq!(bytes[third + 16..third + 20], [0, 0, 0xFF, 0]);
+    let last = third + device::BYTES + 2 * ethernet::BYTES;
+    assert_eq!(
+        bytes[last..last + 20],
+        *b"\0\0\0\x01\0\x01\x02\x42\x48\0\0\x02\0\0\0\0lan\0"
+    );
     // CRC-32 of "123456789", the check value that every description of this CRC gives.
     assert_eq!(crate::parse::CRC.checksum(b"123456789"), 0xCBF4_3926);
 }
@@ -167,14 +185,14 @@ fn every_truncation_is_refused() {
 #[test]
 fn another_version_is_named_before_the_crc() {
     let mut bytes = pack(&two()).expect("packs");
-    bytes[11] = 2;
+    bytes[11] = 1;
     assert_eq!(
         Bundle::check_crc(&bytes),
-        Err(BundleError::Version { found: 2 })
+        Err(BundleError::Version { found: 1 })
     );
     assert_eq!(
         Bundle::parse(&bytes).err(),
-        Some(BundleError::Version { found: 2 })
+        Some(BundleError::Version { found: 1 })
     );
 }
 
@@ -471,7 +489,7 @@ fn hostile_headers_are_refused() {
     assert_eq!(
         Bundle::parse(&bytes).err(),
         Some(BundleError::TooShort {
-            needed: 64 + 256 + 96,
+            needed: 64 + 256 + 96 + 144,
             found: 100
         })
     );
@@ -545,6 +563,80 @@ fn entitlements_outside_what_the_cpus_can_have_are_refused() {
     }
 }
 
+fn spec_of(read: Ethernet<'_>) -> EthernetSpec {
+    EthernetSpec {
+        switch: read.switch.into(),
+        vlan: read.vlan,
+        mac: read.mac,
+    }
+}
+
+#[test]
+fn bad_values_of_an_ethernet_adapter_name_it() {
+    let text = |change: fn(&mut EthernetSpec)| refused(|p| change(&mut p.ethernets[1])).to_string();
+    for (message, expected) in [
+        (text(|e| e.vlan = 0), "ethernet adapter 1: vlan is zero"),
+        (
+            text(|e| e.vlan = 4095),
+            "ethernet adapter 1: vlan is 4095, at most 4094 is allowed",
+        ),
+        (text(|e| e.mac = [0; 6]), "ethernet adapter 1: mac is zero"),
+        (
+            text(|e| e.mac[0] = 3),
+            "ethernet adapter 1: mac is 3, which has no meaning",
+        ),
+        (
+            text(|e| e.switch = "Lan".into()),
+            "ethernet adapter 1: switch has a character that is not allowed",
+        ),
+        (
+            text(|e| e.switch = "x".repeat(40)),
+            "ethernet adapter 1: switch is 32, at most 31 is allowed",
+        ),
+        (
+            text(|e| e.vlan = 1),
+            "ethernet adapter 1: another on its VLAN has its mac",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn ethernet_adapters_are_counted_and_belong_to_partitions_in_order() {
+    let ethernets = header::BYTES + 2 * partition::BYTES + 3 * device::BYTES;
+    let owner = |number: usize, owner: u32| {
+        let at = ethernets + number * ethernet::BYTES + ethernet::PARTITION;
+        patched(at, &owner.to_be_bytes()).to_string()
+    };
+    assert_eq!(
+        owner(2, 2),
+        "ethernet adapter 2: partition is 2, at most 1 is allowed"
+    );
+    assert_eq!(owner(0, 1), "ethernet adapter 1: partition is out of order");
+    assert_eq!(
+        patched(ethernets + ethernet::RESERVED, &[1]).to_string(),
+        "ethernet adapter 0: reserved has reserved bytes that are not zero"
+    );
+    assert_eq!(
+        patched(header::ETHERNETS, &129_u32.to_be_bytes()).to_string(),
+        "bundle header: ethernets is 129, at most 128 is allowed"
+    );
+    let many = |count: u8| {
+        let mut partitions = two();
+        let adapters = (10..).take(count.into());
+        partitions[0].ethernets = adapters.map(|last| adapter("lan", 1, last)).collect();
+        pack(&partitions)
+    };
+    assert!(many(MAX_PARTITION_ETHERNETS as u8).is_ok());
+    assert_eq!(
+        many(MAX_PARTITION_ETHERNETS as u8 + 1)
+            .expect_err("too many")
+            .to_string(),
+        "ethernet adapter 16: partition is 17, at most 16 is allowed"
+    );
+}
+
 #[test]
 fn limits_are_inclusive() {
     let mut partition = linux(&"a".repeat(31));
@@ -558,6 +650,7 @@ fn limits_are_inclusive() {
     let many = |count: usize| {
         let empty = |index| PartitionSpec {
             devices: Vec::new(),
+            ethernets: Vec::new(),
             ..linux(&format!("p{index}"))
         };
         pack(&(0..count).map(empty).collect::<Vec<_>>())

@@ -7,6 +7,7 @@ use crate::{console, presenter};
 use core::sync::atomic::Ordering::SeqCst;
 use lpar::machine::{Presenter, Threads};
 use lpar::vpa::{self, Dispatch, Preempt, Wait};
+use lpar::xics::show_mfrr;
 use papr_abi::Irq;
 use ppc64::{guest, power, spr};
 
@@ -103,23 +104,17 @@ fn interrupted(thread: &Thread) -> bool {
     let source = presenter::ICP.poll(vcpu.pir) & 0x00ff_ffff;
     if source == Irq::IPI.0 && thread.kicked.swap(false, SeqCst) {
         restore_mfrr(thread);
-        return vcpu.mfrr.load(SeqCst) != 0xff;
+        return vcpu.wanted_mfrr() != 0xff;
     }
     source != 0
 }
 
-/// Puts back the MFRR that the guest has set, over a kick's, and takes back the interrupt that the
+/// Puts back the MFRR that the guest has set or a virtual interrupt wants, over a kick's, and takes back the interrupt that the
 /// kick may have left pending. For the thread itself.
 pub(crate) fn restore_mfrr(thread: &Thread) {
     let vcpu = thread.vcpu;
-    loop {
-        let mfrr = vcpu.mfrr.load(SeqCst);
-        presenter::ICP.set_mfrr(vcpu.pir, mfrr);
-        // A guest IPI that came in between has stored its value first: write that then.
-        if vcpu.mfrr.load(SeqCst) == mfrr {
-            break;
-        }
-    }
+    // An H_IPI that came in between has stored its value first.
+    show_mfrr(&thread.partition.lpar.machine, vcpu);
     // An interrupt that is presented stays so whatever becomes of MFRR. A CPPR as favoured as it rejects
     // it; with the former CPPR back, whatever else is pending is presented again, a guest's own IPI too.
     let pending = presenter::ICP.poll(vcpu.pir);

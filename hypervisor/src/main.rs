@@ -3,6 +3,7 @@
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
 //! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`sources`]: its bridges and PCI functions. [`errors`]: what they err in; [`freeze`]: or are made to. [`partition`]: its partitions. [`map`]: all of it as lines.
+//! - [`ethernet`]: the virtual network between partitions.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
 //!   processors share, such a one, and its interrupts.
 //! - [`stop`]: the ends.
@@ -22,6 +23,7 @@ mod clock;
 mod console;
 mod devices;
 mod errors;
+mod ethernet;
 mod freeze;
 mod guest_image;
 mod host;

@@ -3,7 +3,8 @@
 use crate::bridge::Bridge;
 use crate::stop::{self, Reason};
 use crate::{
-    clock, console, devices, guest_image, idle, memory, pool, presenter, soft, sources, thread,
+    clock, console, devices, ethernet, guest_image, idle, memory, pool, presenter, soft, sources,
+    thread,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,7 +33,7 @@ const MICROSECOND: u64 = 512;
 pub(crate) struct Partition {
     /// The partition itself.
     pub(crate) lpar: Lpar,
-    image: bundle::Partition<'static>,
+    pub(crate) image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
     /// The way to each of its functions, in the order of [`Lpar::pci`].
     pub(crate) accesses: Vec<&'static Access<Bridge>>,
@@ -165,6 +166,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     }
     LIVING.store(partitions.len() as u32, SeqCst);
     let partitions = PARTITIONS.call_once(|| partitions);
+    ethernet::connect(partitions);
     devices::report();
     let names = partitions
         .iter()
@@ -339,7 +341,17 @@ fn make(
             (Processors::Shared(share), vcpus(handles), machine)
         }
     };
-    let dma = match DmaWindows::new(owned.windows, &ram) {
+    let mut windows = owned.windows;
+    let ethernet = match ethernet::make(&image) {
+        Ok((adapters, more)) => {
+            windows.extend(more);
+            adapters
+        }
+        Err(problem) => {
+            refuse!("partition {name}: ethernet: an adapter cannot be made: {problem}")
+        }
+    };
+    let dma = match DmaWindows::new(windows, &ram) {
         Ok(dma) => dma,
         Err(error) => {
             refuse!("partition {name}: devices: their DMA windows cannot be given: {error:?}")
@@ -357,6 +369,7 @@ fn make(
         machine,
         dma,
         pci: owned.functions,
+        ethernet,
         nvram_bytes: NVRAM_BYTES,
         security: CpuSecurity::CAUTIOUS,
     });

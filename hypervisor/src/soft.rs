@@ -8,6 +8,7 @@ use crate::sources::{FOREIGN, SOURCES};
 use crate::thread::Thread;
 use lpar::icp::SoftXics;
 use lpar::machine::{Failed, ForeignIrq, Presenter, Sources, Threads};
+use lpar::xics::Trigger;
 use papr_abi::xics::{self, LEAST_FAVORED};
 use papr_abi::{Irq, Server};
 
@@ -93,6 +94,11 @@ impl Sources for SoftSources {
         let (pool, record, soft, server) = find(pir).ok_or(Failed)?;
         let place = record.partition.lpar.xics.place(irq).ok_or(Failed)?;
         let line = soft.route(place, server, priority);
+        if record.partition.lpar.xics.trigger(irq) == Some(Trigger::Virtual) {
+            // It comes from no bridge.
+            pool.line_is(record, line);
+            return Ok(());
+        }
         // Masked, it need not disturb anybody; else any thread of the pool will do.
         let at = if priority == LEAST_FAVORED {
             LEAST_FAVORED

@@ -5,7 +5,7 @@ use crate::buffers::{Buffer, Buffers};
 use crate::copy::{self, PAGE};
 use crate::filters::Filters;
 use crate::frame::{MAX_FRAME_BYTES, Memory};
-use crate::{Host, MAX_BUFFERS, Problem, bad, mac, ordinary, resource};
+use crate::{Host, MAX_BUFFERS, MAX_QUEUE_BYTES, Problem, bad, mac, ordinary, resource};
 use alloc::vec::Vec;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -163,7 +163,7 @@ impl Adapter {
     /// In this order; nothing is changed:
     /// - [`HError::Resource`]: it is registered.
     /// - [`HError::Parameter`]: a page is not aligned, or not mapped for reading and writing; the queue is not
-    ///   valid, empty, not aligned or not a multiple of 16 bytes, or not all mapped so; the address is that of
+    ///   valid, empty, longer than 1 MiB, not aligned or not a multiple of 16 bytes, or not all mapped so; the address is that of
     ///   a group, or another adapter of the LAN has it.
     #[inline(never)]
     pub fn register(&self, list: u64, queue: u64, filters: u64, mac: u64) -> Result<(), Problem> {
@@ -200,8 +200,13 @@ impl Adapter {
             }
         }
         let (at, bytes) = stretch(queue);
-        if queue & descriptor::VALID == 0 || bytes == 0 || (at | bytes) & (entry::BYTES - 1) != 0 {
-            return Err(bad("receive queue not valid or aligned"));
+        if queue & descriptor::VALID == 0
+            || !(1..=MAX_QUEUE_BYTES).contains(&bytes)
+            || (at | bytes) & (entry::BYTES - 1) != 0
+        {
+            return Err(bad(
+                "receive queue not valid, aligned or of an allowed size",
+            ));
         }
         if !memory.permits(at, bytes, BOTH) {
             return Err(bad("receive queue not mapped"));

@@ -49,6 +49,9 @@ pub const MAX_BUFFERS: usize = 2048;
 /// Sizes of receive buffers that it holds at one time.
 pub const POOLS: usize = 8;
 
+/// Bytes of the longest receive queue: 65536 entries.
+pub const MAX_QUEUE_BYTES: u64 = 1 << 20;
+
 /// What an adapter needs of the partition that it belongs to.
 pub trait Host: Sync {
     /// Returns the 512 doublewords of the 4 KiB page that I/O address `at` lies in; `None` unless window

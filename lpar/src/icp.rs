@@ -8,6 +8,9 @@
 //! what is pending follows a change of its source's server and priority. An inter-processor interrupt once
 //! presented stays so until it is accepted or rejected, whatever becomes of the MFRR.
 //!
+//! For processors whose controllers are the machine's, the same keeps the interrupts that the hypervisor makes
+//! ([`crate::vio`]) until they are accepted: there are no units then.
+//!
 //! Sources are known by their place in the partition's [`Xics`](crate::xics::Xics). What the device
 //! side needs (message blocks, levels) is not here: a source *arrives*, and its end is told by the caller.
 //!
@@ -63,6 +66,15 @@ pub enum Line {
     Quiet,
     /// Something is, until it is accepted.
     Raised,
+}
+
+/// What [`SoftXics::waiting`] does besides looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing.
+    Only,
+    /// It takes what it finds.
+    Take,
 }
 
 impl State {
@@ -249,6 +261,34 @@ impl SoftXics {
         }
         state.set_waiting(source, false);
         state.retract(source);
+    }
+
+    /// Notes that the source at place `source` wants attention of a processor whose controller is elsewhere;
+    /// returns that processor.
+    pub fn hold(&self, source: usize) -> Option<Server> {
+        let mut state = self.0.lock();
+        let route = *state.routes.get(source)?;
+        state.set_waiting(source, true);
+        Some(Server(route.server as u32))
+    }
+
+    /// Calls `tell` with the most favoured priority that waits for `server`, while nothing can change.
+    pub fn with_waiting(&self, server: Server, tell: impl FnOnce(u8)) {
+        let state = self.0.lock();
+        let best = state.best_waiting(index(server));
+        tell(best.map_or(LEAST_FAVORED, |(_, route)| route.priority));
+    }
+
+    /// Returns the most favoured source that waits for `server` if it is more favoured than `bar`, and its
+    /// priority; with [`Look::Take`] it waits no longer.
+    pub fn waiting(&self, server: Server, bar: u8, look: Look) -> Option<(Irq, u8)> {
+        let mut state = self.0.lock();
+        let best = state.best_waiting(index(server));
+        let (source, route) = best.filter(|(_, route)| route.priority < bar)?;
+        if look == Look::Take {
+            state.set_waiting(source, false);
+        }
+        Some((route.irq, route.priority))
     }
 
     /// Whether the source at place `source` has arrived and waits to be presented.

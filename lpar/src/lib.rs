@@ -40,6 +40,7 @@ pub mod rtas;
 pub mod tree;
 pub mod unanswered;
 mod vcpu;
+pub mod vio;
 pub mod vpa;
 pub mod xics;
 

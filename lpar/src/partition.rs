@@ -11,11 +11,15 @@ use crate::nvram::Nvram;
 use crate::pci::PciFunction;
 use crate::rtas::{self, Panel};
 use crate::xics::Xics;
-use crate::{GuestRam, Refusal, Vcpu};
+use crate::{GuestRam, Refusal, Vcpu, vio};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed,
+};
+use llan::Adapter;
 use papr_abi::{RealAddr, Server};
 
 /// Where a partition's virtual processors run.
@@ -58,8 +62,10 @@ pub struct LparConfig {
     pub terminal: &'static dyn Terminal,
     /// The machine.
     pub machine: Machine,
-    /// Its PCI functions; their interrupts are all that it has.
+    /// Its PCI functions.
     pub pci: Vec<PciFunction>,
+    /// Its virtual Ethernet adapters, made with [`vio::settings`](crate::vio::settings); their windows are among `dma`.
+    pub ethernet: Vec<&'static Adapter>,
     /// Bytes of its non-volatile memory.
     pub nvram_bytes: usize,
     /// What H_GET_CPU_CHARACTERISTICS answers.
@@ -92,9 +98,14 @@ pub struct Lpar {
     pub machine: Machine,
     /// Its PCI functions.
     pub pci: Vec<PciFunction>,
+    /// Its virtual Ethernet adapters.
+    pub ethernet: Vec<&'static Adapter>,
+    /// The state of each one's interrupt.
+    pub(crate) virtual_irqs: Box<[AtomicU8]>,
     /// Its interrupt sources.
     pub xics: Xics,
-    /// What presents interrupts to its processors, when these have no threads of their own.
+    /// What presents interrupts to its processors, when these have no threads of their own; else, what keeps
+    /// its virtual ones, if it has any.
     pub soft_xics: Option<SoftXics>,
     /// Byte order and place of its interrupts.
     pub modes: Modes,
@@ -140,17 +151,18 @@ impl Lpar {
             terminal,
             machine,
             pci,
+            ethernet,
             nvram_bytes,
             security,
         } = config;
-        let xics = Xics::new(pci.iter().flat_map(PciFunction::irqs));
-        let soft_xics = match processors {
-            Processors::Dedicated => None,
-            Processors::Shared(_) => {
-                let sources = xics.sources().map(|(irq, _)| irq);
-                Some(SoftXics::new(vcpus.len(), sources))
-            }
+        let irqs = pci.iter().flat_map(PciFunction::irqs);
+        let xics = Xics::new(irqs.chain([vio::irqs(&ethernet)]));
+        let units = match processors {
+            Processors::Dedicated if ethernet.is_empty() => None,
+            Processors::Dedicated => Some(0),
+            Processors::Shared(_) => Some(vcpus.len()),
         };
+        let soft_xics = units.map(|units| SoftXics::new(units, xics.sources().map(|(irq, _)| irq)));
         Self {
             name,
             lpid,
@@ -165,6 +177,8 @@ impl Lpar {
             terminal_turn: spin::Mutex::new(()),
             machine,
             pci,
+            virtual_irqs: ethernet.iter().map(|_| AtomicU8::new(0)).collect(),
+            ethernet,
             xics,
             soft_xics,
             modes: Modes::new(),
@@ -186,9 +200,10 @@ impl Lpar {
         self.vcpus.get(server.0 as usize)
     }
 
-    /// Makes everything but memory, page table, DMA windows, non-volatile memory and clock as it was
+    /// Makes everything but memory, page table, devices' DMA windows, non-volatile memory and clock as it was
     /// before the partition first ran. All its processors must be stopped.
     pub fn reset(&self) {
+        self.reset_ethernet();
         for function in &self.pci {
             function.reset();
         }

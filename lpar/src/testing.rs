@@ -276,6 +276,7 @@ impl Rig {
                 caches,
             },
             pci: vec![],
+            ethernet: vec![],
             nvram_bytes: 0,
             security: CpuSecurity::EMULATED,
         });

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use papr_abi::Server;
 
@@ -46,6 +46,9 @@ pub struct Vcpu {
     pub ceded: AtomicBool,
     /// The MFRR that the partition set, which a hypervisor kick may overlay for a moment.
     pub mfrr: AtomicU8,
+    /// The most favoured priority of the virtual interrupts that wait for it to accept them, where its
+    /// presentation controller is the machine's; 0xff without any.
+    pub virtual_priority: AtomicU8,
     /// Logical address of its VPA; [`Vcpu::NONE`] without one.
     pub vpa: AtomicU64,
     /// Logical address of its SLB shadow buffer; [`Vcpu::NONE`] without one.
@@ -84,6 +87,7 @@ impl Vcpu {
             prodded: AtomicBool::new(false),
             ceded: AtomicBool::new(false),
             mfrr: AtomicU8::new(0xff),
+            virtual_priority: AtomicU8::new(0xff),
             vpa: AtomicU64::new(Self::NONE),
             slb_shadow: AtomicU64::new(Self::NONE),
             dispatch_log: AtomicU64::new(Self::NONE),
@@ -107,6 +111,14 @@ impl Vcpu {
             1 => VcpuState::Stopping,
             _ => VcpuState::Running,
         }
+    }
+
+    /// Returns what the MFRR of its presentation controller is to be, kicks aside: what the partition set, or
+    /// more favoured when a virtual interrupt is.
+    #[must_use]
+    pub fn wanted_mfrr(&self) -> u8 {
+        let own = self.mfrr.load(SeqCst);
+        own.min(self.virtual_priority.load(SeqCst))
     }
 
     /// Says whether it runs; for the thread that runs it.
@@ -152,6 +164,7 @@ impl Vcpu {
         self.prodded.store(false, Relaxed);
         self.ceded.store(false, Relaxed);
         self.mfrr.store(0xff, Relaxed);
+        self.virtual_priority.store(0xff, Relaxed);
         self.vpa.store(Self::NONE, Relaxed);
         self.slb_shadow.store(Self::NONE, Relaxed);
         self.dispatch_log.store(Self::NONE, Relaxed);

@@ -24,6 +24,8 @@ pub enum Trigger {
     Edge,
     /// By a level; presented again at the end of interrupt while it lasts.
     Level,
+    /// By the hypervisor, as by a message: no bridge has it. See [`crate::vio`].
+    Virtual,
 }
 
 /// Consecutive sources of one kind.
@@ -183,10 +185,12 @@ impl Lpar {
         let mut new = *xive;
         change(&mut new);
         let server = self.vcpu(new.server).ok_or(XiveError::NoServer)?;
-        self.machine
-            .sources
-            .set_target(irq, server.pir, new.effective())
-            .map_err(|_| XiveError::Hardware)?;
+        if !self.route_virtual(irq, xive.server, server, new.effective()) {
+            self.machine
+                .sources
+                .set_target(irq, server.pir, new.effective())
+                .map_err(|_| XiveError::Hardware)?;
+        }
         *xive = new;
         Ok(())
     }
@@ -196,6 +200,7 @@ impl Lpar {
         if let Some(xive) = self.xics.xive(irq) {
             let mut xive = xive.lock();
             self.machine.sources.reset(irq);
+            self.reset_virtual(irq);
             *xive = Xive::RESET;
         }
     }
@@ -223,12 +228,28 @@ impl Lpar {
     }
 }
 
+/// Writes the MFRR of `vcpu` as [`Vcpu::wanted_mfrr`] has it now. Whoever changes a part of that calls this
+/// afterwards, so that the last to write has seen all changes.
+pub fn show_mfrr(machine: &Machine, vcpu: &Vcpu) {
+    /// Each further round is another change meanwhile.
+    const ROUNDS: usize = 4;
+    for _ in 0..ROUNDS {
+        let mfrr = vcpu.wanted_mfrr();
+        machine.presenter.set_mfrr(vcpu.pir, mfrr);
+        if vcpu.wanted_mfrr() == mfrr {
+            return;
+        }
+    }
+    // Too favoured is an interrupt too many, after which it is looked at again; one too few would be for ever.
+    machine.presenter.set_mfrr(vcpu.pir, MOST_FAVORED + 1);
+}
+
 /// Makes the presentation of `vcpu` as it must be when it starts: it takes nothing, and has no
 /// inter-processor interrupt. For the thread that starts it.
 pub fn reset_server(machine: &Machine, vcpu: &Vcpu) {
     vcpu.mfrr.store(LEAST_FAVORED, SeqCst);
     machine.presenter.set_cppr(vcpu.pir, MOST_FAVORED);
-    machine.presenter.set_mfrr(vcpu.pir, LEAST_FAVORED);
+    show_mfrr(machine, vcpu);
 }
 
 #[cfg(test)]

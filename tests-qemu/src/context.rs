@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use bundle::build::{Load, PartitionSpec};
+use bundle::build::{EthernetSpec, Load, PartitionSpec};
 use bundle::{Console, Device, Processors};
 use qemu_run::{Machine, Session};
 use regex::Regex;
@@ -138,6 +138,7 @@ impl Context {
             initrd: None,
             command_line: words.to_owned(),
             devices: Vec::new(),
+            ethernets: Vec::new(),
         })
     }
 }
@@ -152,6 +153,15 @@ pub(crate) fn device(path: &str) -> Result<Device> {
         dma_window_bytes: WINDOW_BYTES,
         msi_quota: 16,
     })
+}
+
+/// A virtual Ethernet adapter on VLAN `vlan` of the only switch; `last` ends its address, and no other's.
+pub(crate) fn ethernet(vlan: u16, last: u8) -> EthernetSpec {
+    EthernetSpec {
+        switch: "lan".to_owned(),
+        vlan,
+        mac: [0x02, 0x42, 0x48, 0, 0, last],
+    }
 }
 
 /// The file at `path`, or an error that names it.

@@ -120,17 +120,9 @@ pub(crate) fn boot(
     places: &Places,
     variant: Variant,
 ) -> Result<(Vec<Part>, Vec<String>)> {
-    let folder = context.guests.join(name);
-    let initramfs = folder.join("initramfs.gz");
-    if !initramfs.exists() || !folder.join("vmlinux").exists() {
-        let why = format!("{} is not there: run `cargo xtask setup`", folder.display());
-        ensure!(!context.require_guests, why);
-        let part = Part {
-            name: "boot".to_owned(),
-            verdict: Verdict::Skipped(why),
-        };
-        return Ok((vec![part], Vec::new()));
-    }
+    let Some([kernel, initrd]) = images(context, name)? else {
+        return Ok((vec![absent(name)], Vec::new()));
+    };
     let image = context.file("disk")?;
     disk::create(&image, DISK_BYTES)?;
     let page: Vec<u8> = (0..PAGE_BYTES).map(|n| b'a' + (n * n % 26) as u8).collect();
@@ -141,9 +133,9 @@ pub(crate) fn boot(
         cpus: 2,
         processors: variant.processors,
         console: Console::Vty,
-        kernel: read(&folder.join("vmlinux"))?,
+        kernel,
         load: Load::Elf,
-        initrd: Some(read(&initramfs)?),
+        initrd: Some(initrd),
         command_line: format!(
             "console=hvc0 bulkhead.test={} bulkhead.cpus=2 bulkhead.disk={} bulkhead.port={} bulkhead.page={}",
             variant.test,
@@ -152,6 +144,7 @@ pub(crate) fn boot(
             disk::sha256_hex(&page)
         ),
         devices: vec![device(places.nvme)?, device(places.nic)?],
+        ethernets: Vec::new(),
     };
     let alone = variant.others.is_empty();
     let partitions = [vec![partition], variant.others].concat();
@@ -184,6 +177,25 @@ pub(crate) fn boot(
     Ok((parts, lines))
 }
 
+/// Kernel and initramfs of guest `name`, if it is there or must be.
+pub(crate) fn images(context: &Context, name: &str) -> Result<Option<[Vec<u8>; 2]>> {
+    let folder = context.guests.join(name);
+    let files = ["vmlinux", "initramfs.gz"].map(|file| folder.join(file));
+    if files.iter().all(|file| file.exists()) || context.require_guests {
+        let [kernel, initrd] = &files;
+        return Ok(Some([read(kernel)?, read(initrd)?]));
+    }
+    Ok(None)
+}
+
+/// The part of a case that needs guest `name`, which is not there.
+pub(crate) fn absent(name: &str) -> Part {
+    Part {
+        name: "boot".to_owned(),
+        verdict: Verdict::Skipped(format!("{name} is not there: run `cargo xtask setup`")),
+    }
+}
+
 fn verdict(result: Result<()>) -> Verdict {
     match result {
         Ok(()) => Verdict::Passed,
@@ -210,7 +222,11 @@ fn console(context: &Context, session: &mut Session) -> Result<Vec<Part>> {
 }
 
 /// Reads the guest's results up to the last; one that never came has failed.
-fn checks(context: &Context, session: &mut Session, wanted: &[&str]) -> Result<Vec<Part>> {
+pub(crate) fn checks(
+    context: &Context,
+    session: &mut Session,
+    wanted: &[&str],
+) -> Result<Vec<Part>> {
     let form = regex(r"BH-CHECK (\S+) (ok|failed)\b ?(.*)")?;
     let mut parts = Vec::new();
     loop {
@@ -240,7 +256,7 @@ fn checks(context: &Context, session: &mut Session, wanted: &[&str]) -> Result<V
     for &wanted in wanted {
         if !parts.iter().any(|part| part.name == wanted) {
             parts.push(Part {
-                name: wanted.to_owned(),
+                name: (*wanted).to_owned(),
                 verdict: Verdict::Failed("the guest never made it".to_owned()),
             });
         }

@@ -1,8 +1,8 @@
 //! Boots Bulkhead under QEMU, again and again, and checks what comes of it.
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
-//! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail,
-//! [`shared`] has partitions share processors, [`attacks`] has one attack the others,
+//! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail, [`lan`] has two of them on a virtual
+//! network, [`shared`] has partitions share processors, [`attacks`] has one attack the others,
 //! [`map`] reads what the hypervisor tells of itself, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
@@ -15,6 +15,7 @@ mod case;
 mod context;
 mod crashes;
 mod eeh;
+mod lan;
 mod linux;
 mod map;
 mod p7ioc;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         crashes::CASES,
         linux::CASES,
         eeh::CASES,
+        lan::CASES,
         shared::CASES,
         attacks::CASES,
         p7ioc::CASES,

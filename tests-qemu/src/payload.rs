@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use bundle::Console;
-use bundle::build::PartitionSpec;
+use bundle::build::{EthernetSpec, PartitionSpec};
 use qemu_run::{Machine, Source};
 
 use crate::case::{Case, Outcome, Part, Verdict};
-use crate::context::{Context, device, regex, stops_with};
+use crate::context::{Context, device, ethernet, regex, stops_with};
 use crate::passed;
 
 /// The cases of this file.
@@ -55,6 +55,11 @@ pub(crate) fn machine_with_edus(context: &Context) -> Result<Machine> {
     Ok(machine.device(second, EDU)?.device(FOREIGN, EDU)?)
 }
 
+/// The payload's adapters: two on one VLAN, one on another.
+pub(crate) fn network() -> Vec<EthernetSpec> {
+    vec![ethernet(1, 1), ethernet(1, 2), ethernet(2, 3)]
+}
+
 /// Runs the payload with the functions at `paths` to its end; its cases as parts.
 pub(crate) fn run(context: &Context, machine: Machine, paths: &[&str], words: &str) -> Outcome {
     run_and_tell(context, machine, paths, words).map(|(parts, _)| parts)
@@ -72,6 +77,7 @@ pub(crate) fn run_and_tell(
         .iter()
         .map(|path| device(path))
         .collect::<Result<_>>()?;
+    partition.ethernets = network();
     run_first_and_tell(context, machine, &[partition])
 }
 

@@ -9,7 +9,7 @@ use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, device, regex, stops_with};
 use crate::linux::{OWN_BRIDGES, spine_beside};
 use crate::passed;
-use crate::payload::{OURS, machine_with_edus, run_first};
+use crate::payload::{OURS, machine_with_edus, network, run_first};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -60,6 +60,7 @@ fn whole(context: &Context) -> Outcome {
     partition.processors = shared(100, 128);
     let paths = [first, second, NVME];
     partition.devices = paths.into_iter().map(device).collect::<Result<_>>()?;
+    partition.ethernets = network();
     let machine = machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?;
     run_first(context, machine.cpus(1), &[partition])
 }

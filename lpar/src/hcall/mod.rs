@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod dispatch;
 mod doc;
 pub mod hpt;
+pub mod llan;
 pub mod memory;
 pub mod mode;
 pub mod rtas;
@@ -178,10 +179,19 @@ pub static HCALLS: &[Entry] = &[
     entry::<dispatch::Cede>(),
     entry::<dispatch::Confer>(),
     entry::<dispatch::Prod>(),
+    entry::<llan::VioSignal>(),
+    entry::<llan::RegisterLogicalLan>(),
+    entry::<llan::FreeLogicalLan>(),
+    entry::<llan::AddLogicalLanBuffer>(),
+    entry::<llan::SendLogicalLan>(),
     entry::<hpt::BulkRemove>(),
+    entry::<llan::MulticastCtrl>(),
     entry::<tce::StuffTce>(),
     entry::<tce::PutTceIndirect>(),
+    entry::<llan::ChangeLogicalLanMac>(),
     entry::<cpu::GetCpuCharacteristics>(),
+    entry::<llan::FreeLogicalLanBuffer>(),
+    entry::<llan::IllanAttributes>(),
     entry::<xics::XirrX>(),
     entry::<cpu::Random>(),
     entry::<mode::SetMode>(),

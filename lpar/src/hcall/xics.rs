@@ -6,9 +6,9 @@
 //! thread.
 
 use super::{After, Args, Caller, Class, Hcall, Row};
-use crate::xics::Trigger;
+use crate::xics::{Trigger, show_mfrr};
 use crate::{HResult, Lpar, Refusal, Vcpu};
-use core::sync::atomic::Ordering::{Acquire, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use papr_abi::xics::{self, LEAST_FAVORED};
 use papr_abi::{HError, Irq, Server, token};
 
@@ -89,8 +89,11 @@ fn accept(caller: &mut Caller<'_>) -> u32 {
     let xirr = caller.lpar.machine.presenter.accept(caller.vcpu.pir);
     let irq = xics::source(xirr);
     let ordinary = if irq == Irq::IPI {
-        // In this order: who kicks a thread leaves it something to look at before.
-        caller.vcpu.mfrr.load(SeqCst) != LEAST_FAVORED && caller.vcpu.attention.load(Acquire) == 0
+        let mfrr = caller.vcpu.mfrr.load(SeqCst);
+        // In this order: who kicks a thread leaves it something to look at before, and so who has a virtual
+        // interrupt for it.
+        caller.vcpu.attention.load(Acquire) == 0
+            && mfrr < caller.vcpu.virtual_priority.load(Relaxed)
     } else {
         caller.lpar.xics.trigger(irq).is_some()
     };
@@ -118,11 +121,17 @@ fn sort_out(caller: &mut Caller<'_>, mut xirr: u32) -> u32 {
             return xirr;
         }
         if irq == Irq::IPI {
-            let wanted = caller.vcpu.mfrr.load(SeqCst) != LEAST_FAVORED;
+            let mfrr = caller.vcpu.mfrr.load(SeqCst);
             if caller.vcpu.attention.load(Acquire) != 0 {
                 caller.after = After::Attend;
             }
-            if wanted {
+            let cppr = xics::cppr(xirr);
+            if let Some((irq, priority)) = caller.lpar.take_virtual(caller.vcpu, mfrr.min(cppr)) {
+                // It was accepted as an inter-processor interrupt, perhaps of another priority.
+                presenter.set_cppr(pir, priority);
+                return xics::xirr(cppr, irq);
+            }
+            if mfrr != LEAST_FAVORED {
                 return xirr;
             }
             absorb_kick(caller, xirr);
@@ -142,18 +151,10 @@ fn sort_out(caller: &mut Caller<'_>, mut xirr: u32) -> u32 {
 #[cold]
 fn absorb_kick(caller: &Caller<'_>, xirr: u32) {
     let vcpu = caller.vcpu;
-    let presenter = caller.lpar.machine.presenter;
-    // An H_IPI of another processor may come in between: it stores its priority before it sets it,
-    // so when the stored one has not changed, what was set here is not older than it. Each further
-    // round is another such H_IPI, and any of them left standing only repeats the interrupt.
-    for _ in 0..4 {
-        let mfrr = vcpu.mfrr.load(SeqCst);
-        presenter.set_mfrr(vcpu.pir, mfrr);
-        if vcpu.mfrr.load(SeqCst) == mfrr {
-            break;
-        }
-    }
-    presenter.eoi(vcpu.pir, xirr);
+    let machine = &caller.lpar.machine;
+    // An H_IPI of another processor may come in between, which stores its priority before it sets it.
+    show_mfrr(machine, vcpu);
+    machine.presenter.eoi(vcpu.pir, xirr);
 }
 
 /// `H_CPPR`: sets the calling processor's current priority.
@@ -216,9 +217,17 @@ impl Hcall for Eoi {
         }
         // First the processor, then the source: what the source then sends again finds the processor
         // open for it. The other way round it is rejected first and must be sent a third time.
-        machine.presenter.eoi(pir, self.xirr);
-        if trigger == Some(Trigger::Edge) {
-            machine.sources.eoi(irq);
+        match trigger {
+            Some(Trigger::Virtual) => {
+                // No source of the machine is to hear of it.
+                machine.presenter.set_cppr(pir, xics::cppr(self.xirr));
+                caller.lpar.end_virtual(irq);
+            }
+            Some(Trigger::Edge) => {
+                machine.presenter.eoi(pir, self.xirr);
+                machine.sources.eoi(irq);
+            }
+            Some(Trigger::Level) | None => machine.presenter.eoi(pir, self.xirr),
         }
         Ok(())
     }
@@ -249,10 +258,14 @@ impl Hcall for Ipi {
 
     fn run(self, caller: &mut Caller<'_>) -> HResult {
         let target = server(caller.lpar, self.server)?;
-        // In this order: see `absorb_kick`.
+        // In this order: see `show_mfrr`.
         target.mfrr.store(self.mfrr, SeqCst);
-        let presenter = caller.lpar.machine.presenter;
-        presenter.set_mfrr(target.pir, self.mfrr);
+        let machine = &caller.lpar.machine;
+        if caller.lpar.ethernet.is_empty() {
+            machine.presenter.set_mfrr(target.pir, self.mfrr);
+        } else {
+            show_mfrr(machine, target);
+        }
         Ok(())
     }
 }
@@ -284,12 +297,15 @@ impl Hcall for Ipoll {
         let target = server(caller.lpar, self.server)?;
         let mfrr = target.mfrr.load(SeqCst);
         let xirr = caller.lpar.machine.presenter.poll(target.pir);
-        let irq = xics::source(xirr);
-        let shown = match irq {
-            Irq::IPI => mfrr != LEAST_FAVORED,
-            irq => caller.lpar.xics.trigger(irq).is_some(),
+        let irq = match xics::source(xirr) {
+            Irq::IPI => match caller.lpar.next_virtual(target, mfrr.min(xics::cppr(xirr))) {
+                Some((irq, _)) => irq,
+                None if mfrr == LEAST_FAVORED => xics::NONE,
+                None => Irq::IPI,
+            },
+            irq if caller.lpar.xics.trigger(irq).is_some() => irq,
+            _ => xics::NONE,
         };
-        let irq = if shown { irq } else { xics::NONE };
         caller.out::<0>(xics::xirr(xics::cppr(xirr), irq).into());
         caller.out::<1>(mfrr.into());
         Ok(())

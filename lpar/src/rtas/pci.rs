@@ -190,7 +190,7 @@ impl Call for QueryInterruptSourceNumber {
         outputs.set::<1>(irq.0);
         outputs.set::<2>(match trigger {
             Trigger::Level => 0,
-            Trigger::Edge => 1,
+            Trigger::Edge | Trigger::Virtual => 1,
         });
         Ok(Status::Success)
     }

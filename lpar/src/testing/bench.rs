@@ -513,6 +513,7 @@ impl Bench {
                 caches: leak(FakeCaches::default()),
             },
             pci: vec![first_function(pci[0], endpoint), second_function(pci[1])],
+            ethernet: vec![],
             nvram_bytes: 8192,
             security: CpuSecurity::EMULATED,
         };

@@ -3,18 +3,22 @@
 use super::layout::RTAS_BYTES;
 use super::writer::{Tree, split};
 use super::{BootFacts, Layout, TreeError};
-use crate::Lpar;
 use crate::hcall::term::VTERM;
 use crate::hcall::{HCALLS, Hcall, cpu};
 use crate::rtas::{CALLS, LINE_CHARACTERS};
+use crate::{Lpar, vio};
 use alloc::format;
 use alloc::vec::Vec;
+use llan::Adapter;
 
 /// The handle of the interrupt presentation controller.
 pub(super) const XICS: u32 = 1;
 
 /// Path of the only terminal.
 const TERMINAL: &str = "/vdevice/vty@30000000";
+
+/// What an Ethernet adapter's network is like: kind, megabits a second, connector, duplex.
+const NETWORK: &str = "ethernet,1000,auto,full";
 
 /// Bytes of `rng-seed`.
 const SEED_BYTES: usize = 32;
@@ -152,8 +156,8 @@ pub(super) fn interrupt_controller(tree: &mut Tree, lpar: &Lpar) -> Result<(), T
     })
 }
 
-/// Writes the virtual devices: the terminal.
-pub(super) fn vdevice(tree: &mut Tree) -> Result<(), TreeError> {
+/// Writes the virtual devices: the terminal, Ethernet adapters.
+pub(super) fn vdevice(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
     tree.node("vdevice", |tree| {
         tree.text("device_type", "vdevice")?;
         tree.text("compatible", "IBM,vdevice")?;
@@ -161,11 +165,48 @@ pub(super) fn vdevice(tree: &mut Tree) -> Result<(), TreeError> {
         tree.cell("#size-cells", 0)?;
         tree.cell("#interrupt-cells", 2)?;
         tree.flag("interrupt-controller")?;
+        tree.cell("ibm,max-virtual-dma-size", llan::MAX_FRAME_BYTES)?;
         tree.node(&format!("vty@{VTERM:x}"), |tree| {
             tree.text("device_type", "serial")?;
             tree.text("compatible", "hvterm1")?;
             tree.cell("reg", VTERM as u32)
-        })
+        })?;
+        (vio::FIRST_ETHERNET..)
+            .zip(&lpar.ethernet)
+            .try_for_each(|(unit, adapter)| ethernet(tree, unit, adapter))
+    })
+}
+
+/// Writes the Ethernet adapter with unit address `unit`. Source: LoPAR 2.9, "Logical LAN Device Tree Node".
+#[inline(never)]
+fn ethernet(tree: &mut Tree, unit: u32, adapter: &Adapter) -> Result<(), TreeError> {
+    let settings = adapter.settings();
+    tree.node(&format!("l-lan@{unit:x}"), |tree| {
+        for (name, text) in [
+            ("device_type", "network"),
+            ("compatible", "IBM,l-lan"),
+            ("supported-network-types", NETWORK),
+            ("chosen-network-type", NETWORK),
+        ] {
+            tree.text(name, text)?;
+        }
+        for (name, cell) in [
+            ("reg", unit),
+            ("ibm,#dma-address-cells", 2),
+            ("ibm,#dma-size-cells", 2),
+            ("ibm,mac-address-filters", llan::MAX_FILTERS as u32),
+            ("max-frame-size", llan::MAX_FRAME_BYTES),
+            ("address-bits", 48),
+        ] {
+            tree.cell(name, cell)?;
+        }
+        tree.text("ibm,loc-code", &format!("V1-C{}", unit & 0xffff))?;
+        let [high, low] = split(vio::WINDOW_BYTES);
+        let window = [settings.liobn.0, 0, 0, high, low];
+        tree.cells("ibm,my-dma-window", &window)?;
+        tree.cells("interrupts", &[settings.irq.0, 0])?;
+        let [_, _, mac @ ..] = settings.mac.to_be_bytes();
+        tree.bytes("local-mac-address", &mac)
     })
 }
 

@@ -464,3 +464,35 @@ fn text_that_no_tree_can_hold_is_an_error() {
     let error = prepare(Bench::new().lpar, &facts).unwrap_err();
     assert_eq!(error, TreeError::ZeroByte("bootargs"));
 }
+
+#[test]
+fn linux_finds_its_ethernet_adapters() {
+    use crate::testing::{cells as words, leak};
+    use crate::vio;
+    let adapter = |number| -> &'static llan::Adapter {
+        let settings = vio::settings(number, 0x0242_4800_0100 + u64::from(number));
+        leak(llan::Adapter::new(settings, words(4)))
+    };
+    let bench = Bench::with(|config| config.ethernet = vec![adapter(0), adapter(1)]);
+    let (_, tree) = prepared(&bench);
+    assert_eq!(
+        cells(&tree, "/vdevice", "ibm,max-virtual-dma-size"),
+        [0x2_0000]
+    );
+    for (node, unit, irq, last) in [
+        ("/vdevice/l-lan@30000010", 0x3000_0010, 0xff_f000, 0),
+        ("/vdevice/l-lan@30000011", 0x3000_0011, 0xff_f001, 1),
+    ] {
+        assert_eq!(text(&tree, node, "device_type"), "network");
+        assert_eq!(text(&tree, node, "compatible"), "IBM,l-lan");
+        assert_eq!(cells(&tree, node, "reg"), [unit]);
+        let window = cells(&tree, node, "ibm,my-dma-window");
+        assert_eq!(window, [unit, 0, 0, 0, 64 << 20]);
+        assert_eq!(cells(&tree, node, "interrupts"), [irq, 0]);
+        let mac = property(&tree, node, "local-mac-address");
+        assert_eq!(mac, [0x02, 0x42, 0x48, 0x00, 0x01, last]);
+        assert_eq!(cells(&tree, node, "ibm,mac-address-filters"), [32]);
+    }
+    let (_, tree) = prepared(&Bench::new());
+    assert_eq!(names(&tree, "/vdevice"), ["vty@30000000"]);
+}

@@ -31,6 +31,16 @@ pub(crate) struct Window {
     pub(crate) bytes: u64,
 }
 
+/// A virtual Ethernet adapter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Adapter {
+    pub(crate) unit: u32,
+    pub(crate) window: Window,
+    pub(crate) irq: u32,
+    /// Its address, low 48 bits.
+    pub(crate) mac: u64,
+}
+
 /// A PCI function that the partition owns.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Function {
@@ -61,6 +71,8 @@ pub(crate) struct Platform {
     function_count: usize,
     bridges: [Bridge; 4],
     bridge_count: usize,
+    adapters: [Adapter; 3],
+    adapter_count: usize,
     rtas: Option<TreeNode>,
 }
 
@@ -118,6 +130,8 @@ impl Platform {
             function_count: 0,
             bridges: [Bridge::default(); 4],
             bridge_count: 0,
+            adapters: [Adapter::default(); 3],
+            adapter_count: 0,
             rtas: fdt.find_node("/rtas"),
         };
         for node in root.children().iter() {
@@ -152,8 +166,30 @@ impl Platform {
                 this.vty = cell(&node, "reg").unwrap_or(0);
                 this.vty_irq = cell(&node, "interrupts");
             }
+            if text(&node, "compatible") == "IBM,l-lan" {
+                this.read_adapter(&node);
+            }
         }
         Some(this)
+    }
+
+    fn read_adapter(&mut self, node: &TreeNode) {
+        let window = cells(node, "ibm,my-dma-window");
+        let mac = node.raw_property("local-mac-address");
+        let mac = mac.map_or(&[][..], |property| property.value);
+        if let Some(slot) = self.adapters.get_mut(self.adapter_count) {
+            *slot = Adapter {
+                unit: cell(node, "reg").unwrap_or(0),
+                window: Window {
+                    liobn: window.clone().next().unwrap_or(0),
+                    base: wide(window.clone().skip(1)),
+                    bytes: wide(window.skip(3)),
+                },
+                irq: cell(node, "interrupts").unwrap_or(0),
+                mac: mac.iter().fold(0, |mac, byte| mac << 8 | u64::from(*byte)),
+            };
+            self.adapter_count += 1;
+        }
     }
 
     fn read_bridge(&mut self, node: &TreeNode) {
@@ -212,6 +248,10 @@ impl Platform {
     /// Every PCI function of the partition.
     pub(crate) fn functions(&self) -> &[Function] {
         self.functions.get(..self.function_count).unwrap_or(&[])
+    }
+    /// Every virtual Ethernet adapter.
+    pub(crate) fn adapters(&self) -> &[Adapter] {
+        self.adapters.get(..self.adapter_count).unwrap_or(&[])
     }
     /// Every host bridge.
     pub(crate) fn bridges(&self) -> &[Bridge] {

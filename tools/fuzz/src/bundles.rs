@@ -1,10 +1,10 @@
 //! The bundle: bytes of whatever content, and descriptions of partitions to pack.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use bundle::build::{Load, PartitionSpec, pack, pack_unchecked, seal};
+use bundle::build::{EthernetSpec, Load, PartitionSpec, pack, pack_unchecked, seal};
 use bundle::{
-    Bundle, Console, Device, DevicePath, Kernel, MAX_COMMAND_LINE_BYTES, MAX_CPUS,
-    MAX_ENTITLEMENT_PER_CPU, MAX_MEMORY_BYTES, MAX_MSIS, MEMORY_GRANULE_BYTES,
+    Bundle, Console, Device, DevicePath, Ethernet, Kernel, MAX_COMMAND_LINE_BYTES, MAX_CPUS,
+    MAX_ENTITLEMENT_PER_CPU, MAX_MEMORY_BYTES, MAX_MSIS, MAX_VLAN, MEMORY_GRANULE_BYTES,
     MIN_ENTITLEMENT_PER_CPU, Partition, Processors,
 };
 
@@ -159,6 +159,18 @@ fn spec(partition: &Partition<'_>) -> PartitionSpec {
         initrd: partition.initrd.map(<[u8]>::to_vec),
         command_line: partition.command_line.to_owned(),
         devices,
+        ethernets: partition.ethernets().map(adapter).collect(),
+    }
+}
+
+/// The adapter as somebody would describe it; checks that its values are in range.
+fn adapter(ethernet: Ethernet<'_>) -> EthernetSpec {
+    assert!((1..=MAX_VLAN).contains(&ethernet.vlan));
+    assert!(ethernet.mac != [0; 6] && ethernet.mac[0] & 1 == 0);
+    EthernetSpec {
+        switch: ethernet.switch.to_owned(),
+        vlan: ethernet.vlan,
+        mac: ethernet.mac,
     }
 }
 
@@ -211,6 +223,14 @@ fn partition(u: &mut Unstructured<'_>) -> Result<PartitionSpec> {
     let devices = (0..devices)
         .map(|_| device(u))
         .collect::<Result<Vec<_>>>()?;
+    let ethernets = (0..u8::arbitrary(u)? % 3).map(|_| {
+        Ok(EthernetSpec {
+            switch: format!("s{}", u8::arbitrary(u)? % 4),
+            vlan: u.arbitrary()?,
+            mac: u.arbitrary()?,
+        })
+    });
+    let ethernets = ethernets.collect::<Result<Vec<_>>>()?;
     Ok(PartitionSpec {
         name,
         memory_bytes,
@@ -237,6 +257,7 @@ fn partition(u: &mut Unstructured<'_>) -> Result<PartitionSpec> {
         },
         command_line: text(u, 60)?,
         devices: devices.into_iter().flatten().collect(),
+        ethernets,
     })
 }
 

@@ -94,6 +94,7 @@ fn partition(u: &mut Unstructured<'_>, machine: &'static Machine) -> Result<Lpar
         terminal: machine,
         machine: machine.as_traits(),
         pci: functions,
+        ethernet: Vec::new(),
         nvram_bytes: 0,
         security: CpuSecurity::CAUTIOUS,
     }))

@@ -6,7 +6,7 @@ pub use calls::{hcalls, rtas};
 
 use crate::machine_tree::{self, TREES};
 use crate::{bundles, config_space, kernel};
-use bundle::build::{Load, PartitionSpec, pack};
+use bundle::build::{EthernetSpec, Load, PartitionSpec, pack};
 use bundle::{Console, Device, Processors};
 
 /// Names and bytes.
@@ -77,6 +77,11 @@ pub fn bundle() -> Seeds {
         dma_window_bytes: 1 << 30,
         msi_quota: 16,
     };
+    let adapter = |vlan, last| EthernetSpec {
+        switch: "lan".into(),
+        vlan,
+        mac: [2, 0, 0, 0, 0, last],
+    };
     let linux = PartitionSpec {
         name: "linux".into(),
         memory_bytes: 1 << 30,
@@ -88,6 +93,7 @@ pub fn bundle() -> Seeds {
         initrd: Some(vec![0x1f; 100]),
         command_line: "console=hvc0".into(),
         devices: vec![device("phb0/00.0/00.0"), device("phb1/00.0/1f.7")],
+        ethernets: vec![adapter(1, 1), adapter(2, 1)],
     };
     let raw = PartitionSpec {
         name: "raw".into(),
@@ -98,6 +104,7 @@ pub fn bundle() -> Seeds {
         initrd: None,
         command_line: String::new(),
         devices: vec![device("phb2/00.0/00.0/03.0")],
+        ethernets: vec![adapter(1, 2)],
         ..linux.clone()
     };
     let packed = |specs: &[PartitionSpec]| pack(specs).expect("they are right");

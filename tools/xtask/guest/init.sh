@@ -7,6 +7,9 @@
 #   bulkhead.test=break     the same, once the kernel has broken each PCI device and got it going again
 #   bulkhead.test=boot      print BH-READY and power off: for timing
 #   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
+#   bulkhead.test=lan       run the checks of virtual Ethernet against the partition that serves them, and power off
+#   bulkhead.test=lan-serve serve those of one other partition, and power off
+#   bulkhead.lan=N          the address on the virtual network is 10.9.0.N; bulkhead.peer=N that of the server
 #   bulkhead.cpus=N         how many CPUs must be online
 #   bulkhead.disk=SHA256    checksum of PATTERN.BIN on the NVMe disk
 #   bulkhead.port=PORT      port of a web server on the host
@@ -58,6 +61,18 @@ if has_pci_class 0x0200 && wait_for /sys/class/net/eth0; then
 fi
 if has_pci_class 0x0108; then
     wait_for /dev/nvme0n1
+fi
+
+# The first virtual Ethernet adapter.
+lan_adapter() {
+    for adapter in /sys/class/net/*; do
+        [ "$(basename "$(readlink "$adapter/device/driver")")" = ibmveth ] && basename "$adapter" && return 0
+    done
+    return 1
+}
+if [ -n "$(argument lan)" ] && lan=$(lan_adapter); then
+    ip addr add "10.9.0.$(argument lan)/24" dev "$lan"
+    ip link set "$lan" up
 fi
 
 failures=0
@@ -122,6 +137,64 @@ check_http() {
     set -- $(sha256sum /tmp/page)
     echo "$1"
     [ "$1" = "$(argument page)" ]
+}
+
+# What one partition sends the other, some 3 MB, the same everywhere without being sent.
+lan_data() {
+    seq 1 400000
+}
+
+# Asks port $1 of the server, which may not be there yet; keeps its own side open, as the other would take the
+# end of it for the end of all.
+lan_ask() {
+    for try in $(seq 1 120); do
+        nc -w 60 "10.9.0.$(argument peer)" "$1" < /tmp/open 2> /dev/null && return 0
+        sleep 0.5
+    done
+    return 1
+}
+
+check_lan_ping() {
+    for try in $(seq 1 120); do
+        ping -c 1 -W 1 "10.9.0.$(argument peer)" > /dev/null && break
+    done
+    ping -c 5 -s "$1" -W 10 "10.9.0.$(argument peer)" > /tmp/ping
+    result=$?
+    grep 'packets' /tmp/ping
+    return $result
+}
+
+check_lan_fetch() {
+    lan_ask 7000 > /tmp/data || return 1
+    set -- $(sha256sum /tmp/data) $(lan_data | sha256sum)
+    echo "$1 $(wc -c < /tmp/data) bytes"
+    [ "$1" = "$3" ]
+}
+
+check_lan_send() {
+    for try in $(seq 1 120); do
+        lan_data | nc -w 60 "10.9.0.$(argument peer)" 7001 2> /dev/null && break
+        sleep 0.5
+    done
+    # What the server has found.
+    set -- $(lan_ask 7002) $(lan_data | sha256sum)
+    echo "$1"
+    [ -n "$3" ] && [ "$1" = "$3" ]
+}
+
+check_lan_interrupts() {
+    name=$(lan_adapter) || return 1
+    count=$(awk -v name="$name" '$NF == name { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' /proc/interrupts)
+    echo "$count"
+    [ "$count" -gt 0 ]
+}
+
+lan_serve() {
+    lan_data > /tmp/data
+    nc -l -p 7000 < /tmp/data
+    nc -l -p 7001 < /tmp/open > /tmp/sent
+    sha256sum < /tmp/sent > /tmp/sum
+    nc -l -p 7002 < /tmp/sum
 }
 
 # Time and what of it was spent idle, as the kernel has them; a state's name is that of the way to be idle.
@@ -238,6 +311,30 @@ break)
 recovery)
     check recovery check_recovery
     run_checks
+    ;;
+lan)
+    check cpus check_cpus
+    mkfifo /tmp/open
+    exec 3<> /tmp/open
+    check lan-ping check_lan_ping 56
+    check lan-ping-large check_lan_ping 20000
+    check lan-fetch check_lan_fetch
+    check lan-send check_lan_send
+    check lan-interrupts check_lan_interrupts
+    if [ $failures = 0 ]; then
+        echo "BH-CHECK all ok 6"
+    else
+        echo "BH-CHECK all failed $failures"
+    fi
+    poweroff -f
+    ;;
+lan-serve)
+    mkfifo /tmp/open
+    exec 3<> /tmp/open
+    lan_serve
+    # The last bytes are still on their way.
+    sleep 2
+    poweroff -f
     ;;
 boot)
     # The first counts from the machine's reset, the second from the start of the kernel's clock.

@@ -233,6 +233,7 @@ fn partition(
             caches: &Rest,
         },
         pci,
+        ethernet: Vec::new(),
         nvram_bytes: 256,
         processors: Processors::Dedicated,
         security: CpuSecurity::EMULATED,

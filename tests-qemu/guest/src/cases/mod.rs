@@ -8,6 +8,7 @@ mod hostile;
 mod hpt;
 mod hpt_change;
 mod interrupts;
+mod llan;
 mod logical;
 mod mode;
 mod msi;
@@ -45,6 +46,7 @@ pub(crate) const TABLES: &[&[Case]] = &[
     translated::CASES,
     rtas_calls::CASES,
     rtas_xics::CASES,
+    llan::CASES,
     smp_cases::CASES,
     pci::CASES,
     dma::CASES,

@@ -168,6 +168,7 @@ impl Bench {
             terminal: machine,
             machine: machine.as_traits(),
             pci: machine.functions(),
+            ethernet: Vec::new(),
             nvram_bytes: NVRAM_BYTES as usize,
             security: CpuSecurity::EMULATED,
         });

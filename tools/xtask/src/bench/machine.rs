@@ -37,6 +37,7 @@ impl Bench<'_> {
             initrd: Some(read(folder.join("initramfs.gz"))?),
             command_line: format!("console=hvc0 quiet {words}"),
             devices: Vec::new(),
+            ethernets: Vec::new(),
         })
     }
 
@@ -53,6 +54,7 @@ impl Bench<'_> {
             initrd: None,
             command_line: "mode=bench".to_owned(),
             devices: Vec::new(),
+            ethernets: Vec::new(),
         })
     }
 

@@ -24,7 +24,8 @@ pub(crate) use apt::{WANTED, is_possible, mirrors, no_mirror};
 /// The first process of every guest.
 const INIT: &str = include_str!("../../guest/init.sh");
 /// What the guests' devices and the test disk need.
-const MODULES: [&str; 6] = [
+const MODULES: [&str; 7] = [
+    "ibmveth",
     "nvme",
     "e1000e",
     "vfat",

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use bundle::build::{Load, PartitionSpec};
+use bundle::build::{EthernetSpec, Load, PartitionSpec};
 use bundle::{Console, Device, DevicePath, Processors};
 use qemu_run::{Machine, disk};
 
@@ -14,6 +14,7 @@ use crate::ui;
 use crate::workspace::Workspace;
 
 mod check;
+mod ethernet;
 mod kernel;
 mod processors;
 mod reader;
@@ -65,6 +66,7 @@ pub(crate) struct PartitionPart {
     pub(crate) initrd: Option<PathBuf>,
     pub(crate) command_line: String,
     pub(crate) devices: Vec<Device>,
+    pub(crate) ethernets: Vec<EthernetSpec>,
 }
 
 /// Whether kernels and initrds are read.
@@ -132,6 +134,7 @@ impl Manifest {
                 initrd: part.initrd.as_deref().map(read).transpose()?,
                 command_line: format!("{} {append}", part.command_line).trim().to_owned(),
                 devices: part.devices.clone(),
+                ethernets: part.ethernets.clone(),
             })
         };
         let specs = self

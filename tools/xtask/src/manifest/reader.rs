@@ -9,7 +9,8 @@ use toml::de::DeTable;
 use super::report::Report;
 use super::section::{Field, Places, SIZE_REMEDY, Section};
 use super::{
-    Images, MachineDevice, MachinePart, Manifest, PartitionPart, check, kernel, processors,
+    Images, MachineDevice, MachinePart, Manifest, PartitionPart, check, ethernet, kernel,
+    processors,
 };
 
 /// A device's DMA window where the manifest gives none.
@@ -26,6 +27,7 @@ pub(crate) struct PartitionFields {
     pub(crate) cpus: Field<u32>,
     pub(crate) processors: Field<Processors>,
     pub(crate) devices: Vec<Field<Device>>,
+    pub(crate) ethernets: Vec<ethernet::Fields>,
     pub(crate) console: Console,
     pub(crate) kernel: Field<PathBuf>,
     pub(crate) raw: Option<(Field<u64>, Option<Field<u64>>)>,
@@ -70,6 +72,7 @@ pub(super) fn read(
     let machine = top
         .table(report, "machine")
         .map(|mut section| read_machine(report, places, &mut section));
+    let switches = ethernet::read_switches(report, &mut top);
     let sections = top.tables(report, "partition");
     if sections.is_empty() {
         report.add(
@@ -80,12 +83,13 @@ pub(super) fn read(
             "add a section `[[partition]]` (docs/manifest.md)",
         );
     }
-    let partitions: Vec<_> = sections
+    let mut partitions: Vec<_> = sections
         .into_iter()
         .filter_map(|section| read_partition(report, places, section))
         .collect();
     top.finish(report);
     check::together(report, machine.as_ref(), &partitions);
+    ethernet::together(report, &switches, &mut partitions);
     let partitions = partitions.into_iter().filter_map(|fields| match images {
         Images::Checked => kernel::check_images(report, places, fields),
         // How it is loaded is not known then, and nobody asks.
@@ -283,6 +287,11 @@ fn read_partition(
         .into_iter()
         .filter_map(|device| read_device(report, device))
         .collect();
+    let ethernets = section.tables(report, "ethernet");
+    let ethernets = ethernets
+        .into_iter()
+        .filter_map(|ethernet| ethernet::read(report, ethernet))
+        .collect();
     section.finish(report);
     Some(PartitionFields {
         name: name?,
@@ -290,6 +299,7 @@ fn read_partition(
         cpus: cpus?,
         processors: processors?,
         devices,
+        ethernets,
         console,
         kernel: kernel?,
         raw: load_address.map(|address| (address, entry)),
@@ -349,6 +359,11 @@ impl PartitionFields {
                 .devices
                 .into_iter()
                 .map(|device| device.value)
+                .collect(),
+            ethernets: self
+                .ethernets
+                .into_iter()
+                .map(ethernet::Fields::into_spec)
                 .collect(),
         }
     }

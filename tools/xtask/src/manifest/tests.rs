@@ -191,7 +191,7 @@ fn every_bad_value_is_named_with_file_line_key_value_and_remedy() {
         (
             "memory = \"1G\"",
             "memory = \"1G\"\ncolour = \"red\"",
-            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `processors`, `entitlement`, `capped`, `weight`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `device`",
+            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `processors`, `entitlement`, `capped`, `weight`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `device`, `ethernet`",
         ),
         (
             "name = \"linux\"",
@@ -601,4 +601,108 @@ fn entitlements_fit_the_cpus_that_are_left() {
     let told = with(&[shared("a", 60), shared("b", 41)]).expect_err("too much");
     let words = "partition b: `entitlement = 41`: the partitions up to this one are entitled to 101 hundredths of a CPU, and 1 of the machine's 2 CPUs are left to share, 100 hundredths. Remedy: entitle them to less, or give the machine more (`cpus` in `[machine]`)";
     assert!(told.contains(words), "{told}");
+}
+
+/// `GOOD` with a switch and adapters in two partitions.
+fn with_network(switch: &str, first: &str, second: &str) -> String {
+    let second_partition =
+        "[[partition]]\nname = \"other\"\nmemory = \"256M\"\ncpus = 1\nkernel = \"kernel\"\n";
+    let one =
+        GOOD.replace("cpus = 2", "cpus = 3")
+            .replacen("cpus = 3\nkernel", "cpus = 2\nkernel", 1);
+    format!("{switch}\n{one}\n{first}\n{second_partition}\n{second}\n")
+}
+
+const LAN: &str = "[[switch]]\nname = \"lan\"";
+const ON_LAN: &str = "[[partition.ethernet]]\nswitch = \"lan\"";
+
+#[test]
+fn ethernet_adapters_get_vlan_and_address_where_none_is_given() {
+    let checkout = checkout();
+    let first = format!("{ON_LAN}\n{ON_LAN}\nvlan = 4094\nmac = \"02:42:48:00:01:00\"");
+    let manifest = parse(&checkout, &with_network(LAN, &first, ON_LAN)).expect("sound");
+    let read: Vec<_> = manifest
+        .partitions
+        .iter()
+        .map(|p| p.ethernets.clone())
+        .collect();
+    let adapter = |vlan, mac| EthernetSpec {
+        switch: "lan".into(),
+        vlan,
+        mac,
+    };
+    let given = adapter(4094, [2, 0x42, 0x48, 0, 1, 0]);
+    assert_eq!(read[0], [adapter(1, [2, 0x42, 0x48, 0, 0, 0]), given]);
+    // What the first gives itself is not made for the second.
+    assert_eq!(read[1], [adapter(1, [2, 0x42, 0x48, 0, 1, 1])]);
+    assert!(manifest.pack("").is_ok());
+}
+
+#[test]
+fn wrong_switches_and_adapters_are_told_with_place_and_remedy() {
+    let checkout = checkout();
+    let complaint = |switch: &str, first: &str, second: &str| {
+        let error = parse(&checkout, &with_network(switch, first, second));
+        let error = error.expect_err("must be refused").to_string();
+        let after = error.split_once("m.toml:").expect("a file").1;
+        after.split_once(": ").expect("a line").1.to_owned()
+    };
+    let mac = |mac: &str| format!("{ON_LAN}\nmac = \"{mac}\"");
+    let zero = mac("02:00:00:00:00:00");
+    for (found, expected) in [
+        (
+            complaint("", ON_LAN, ""),
+            "partition linux: ethernet: `switch = \"lan\"`: there is no such switch. Remedy: add a section `[[switch]]` with name = \"lan\"",
+        ),
+        (
+            complaint(LAN, "[[partition.ethernet]]\nswitch = \"wan\"", ""),
+            "partition linux: ethernet: `switch = \"wan\"`: there is no such switch. Remedy: add a section `[[switch]]`, or choose of lan",
+        ),
+        (
+            complaint(LAN, "[[partition.ethernet]]", ""),
+            "partition linux: ethernet: `switch`: the key is missing. Remedy: name one of the sections `[[switch]]`, like switch = \"lan\"",
+        ),
+        (
+            complaint(LAN, &format!("{ON_LAN}\nvlan = 4095"), ""),
+            "partition linux: ethernet: `vlan = 4095`: it must be 1 to 4094. Remedy: write a number in that range",
+        ),
+        (
+            complaint(LAN, &mac("01:00:5e:00:00:01"), ""),
+            "partition linux: ethernet: `mac = \"01:00:5e:00:00:01\"`: it is no address of one adapter. Remedy: write six bytes, the first of them even, like \"02:00:00:00:00:01\", or remove it",
+        ),
+        (
+            complaint(LAN, &zero, &zero),
+            "partition other: ethernet: `mac = \"02:00:00:00:00:00\"`: another adapter on this VLAN of the switch has this address. Remedy: give each its own, or remove it",
+        ),
+        (
+            complaint(&format!("{LAN}\n{LAN}"), "", ""),
+            "switch: `name = \"lan\"`: another switch has this name. Remedy: give each its own",
+        ),
+        (
+            complaint("[[switch]]\nname = \"Lan\"", "", ""),
+            "switch: `name = \"Lan\"`: a name is 1 to 31 of a-z, 0-9, - and _, and begins with a letter. Remedy: write it like \"web-1\"",
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
+    assert!(
+        complaint(LAN, &ON_LAN.repeat(17).replace("\"[", "\"\n["), "")
+            .contains("at most 16 adapters")
+    );
+    for bad in [
+        "",
+        "02:00:00:00:00",
+        "02:00:00:00:00:00:00",
+        "2:0:0:0:0:1",
+        "00:00:00:00:00:00",
+        "+2:00:00:00:00:01",
+    ] {
+        assert!(
+            complaint(LAN, &mac(bad), "").contains("no address of one adapter"),
+            "{bad}"
+        );
+    }
+    // On another VLAN, or another switch, an address may be again.
+    let other = format!("{zero}\nvlan = 2");
+    assert!(parse(&checkout, &with_network(LAN, &zero, &other)).is_ok());
 }
