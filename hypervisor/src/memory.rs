@@ -68,6 +68,16 @@ pub(crate) fn take_zeroed(bytes: u64, align: u64) -> Result<(&'static [BeU64], u
     Ok((cells, start))
 }
 
+/// Takes `bytes` of memory for the caller alone, for good, zeroed.
+///
+/// # Errors
+/// [`NoMemory`] when there is no such block.
+pub(crate) fn take_bytes(bytes: u64) -> Result<&'static mut [u8], NoMemory> {
+    let (_, start) = take_zeroed(bytes.next_multiple_of(8), 128)?;
+    // SAFETY: memory of the machine that nothing else has: the cells are gone with the line above.
+    Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, bytes as usize) })
+}
+
 /// Takes a zeroed table of `entries` at a multiple of `align`, for a bridge.
 pub(crate) fn take_table<T>(entries: usize, align: u64) -> Option<DmaTable<T>>
 where

@@ -6,7 +6,6 @@ use crate::{
     clock, console, devices, ethernet, guest_image, idle, memory, pool, presenter, soft, sources,
     thread,
 };
-use alloc::string::String;
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -150,18 +149,21 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             "bundle: the partitions want {wanted} cpus, the machine has {have}: lower `cpus` or add some"
         )
     }
-    let mut console_owner: Option<String> = None;
+    let numbered = || (1..).zip(bundle.partitions());
+    let with_console = numbered().filter(|(_, image)| image.console == Console::Vty);
+    if console::open(with_console.map(|(lpid, image)| (lpid, image.name))).is_err() {
+        refuse!("memory: none is left for the consoles")
+    }
     let mut handles = pool::FIRST_HANDLE..;
     let mut partitions = Vec::new();
-    for (index, image) in bundle.partitions().enumerate() {
-        let terminal = terminal(&image, &mut console_owner);
+    for (lpid, image) in numbered() {
         partitions.push(make(
-            index as u32 + 1,
+            lpid,
             image,
             &info.cpu,
             &mut pirs,
             &mut handles,
-            terminal,
+            terminal(lpid),
         ));
     }
     LIVING.store(partitions.len() as u32, SeqCst);
@@ -235,7 +237,7 @@ fn wait_for_threads(info: &MachineInfo<'_>) {
     }
 }
 
-/// The terminal of a partition that has none to show: takes everything, gives nothing.
+/// The terminal of a partition without a console: takes everything, gives nothing.
 struct Nowhere;
 
 impl Terminal for Nowhere {
@@ -250,20 +252,10 @@ impl Terminal for Nowhere {
     }
 }
 
-fn terminal(image: &bundle::Partition<'_>, owner: &mut Option<String>) -> &'static dyn Terminal {
-    match (image.console, &owner) {
-        (Console::None, _) => &Nowhere,
-        (Console::Vty, None) => {
-            *owner = Some(image.name.into());
-            &console::ConsoleTerminal
-        }
-        (Console::Vty, Some(name)) => {
-            log::warn!(
-                "partition {}: the console is with {name}: what this one prints is dropped",
-                image.name
-            );
-            &Nowhere
-        }
+fn terminal(lpid: u32) -> &'static dyn Terminal {
+    match console::of(lpid) {
+        Some(console) => console,
+        None => &Nowhere,
     }
 }
 

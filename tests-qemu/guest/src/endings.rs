@@ -71,3 +71,13 @@ pub(crate) fn echo() {
         }
     }
 }
+
+/// Prints numbered lines without a pause, until something is typed.
+pub(crate) fn flood() {
+    let mut number = 0u64;
+    while hcall(token::H_GET_TERM_CHAR, [0]).out[0] == 0 {
+        println!("guest-test: flood {}", number);
+        number += 1;
+    }
+    println!("guest-test: flood ended after {} lines", number);
+}

@@ -82,6 +82,7 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Echo => endings::echo(),
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),
+        Mode::Flood => endings::flood(),
     }
     power_off()
 }

@@ -27,6 +27,8 @@ pub(crate) enum Mode {
     Share,
     /// Make calls with random arguments.
     Attack,
+    /// Print lines as fast as they are taken, until something is typed.
+    Flood,
 }
 
 /// The command line, parsed.
@@ -64,6 +66,7 @@ impl Options {
             "echo" => Mode::Echo,
             "share" => Mode::Share,
             "attack" => Mode::Attack,
+            "flood" => Mode::Flood,
             _ => Mode::Test,
         };
         Self {

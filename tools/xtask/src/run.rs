@@ -197,7 +197,7 @@ fn log_path(workspace: &Workspace, manifest: &Path) -> PathBuf {
 fn interactive(workspace: &Workspace, machine: &Machine, log: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(workspace.logs())?;
     ui::step(
-        "starting QEMU: this terminal is the partition's console; Ctrl-A x leaves, Ctrl-A h lists more",
+        "starting QEMU: this terminal is the console; Ctrl-A x leaves, Ctrl-A h lists more, Ctrl-] ? tells whose console it is",
     );
     let terminal = Terminal::save();
     let mut command = machine.interactive_command(log);

@@ -1,0 +1,263 @@
+//! [`Mux`] between rings and a line.
+
+use crate::mux::Output;
+use crate::{LogLine, LogRing, Mark, Mux, Ring, Routed, Sources, View};
+use std::cell::RefCell;
+
+/// Ticks that an unfinished line waits.
+const PATIENCE: u64 = 100;
+
+struct Fake {
+    names: Vec<&'static str>,
+    rings: Vec<RefCell<Ring<Vec<u8>>>>,
+    log: RefCell<LogRing<8>>,
+    monitor: RefCell<Ring<Vec<u8>>>,
+}
+
+impl Fake {
+    fn new(names: &[&'static str]) -> (Self, Mux) {
+        let ring = |_| RefCell::new(Ring::new(vec![0; 8192], 4096));
+        let fake = Self {
+            names: names.to_vec(),
+            rings: names.iter().map(ring).collect(),
+            log: RefCell::default(),
+            monitor: RefCell::new(Ring::new(vec![0; 256], 0)),
+        };
+        let mut mux = Mux::new();
+        mux.set_patience(PATIENCE);
+        mux.begin(&fake);
+        (fake, mux)
+    }
+
+    fn put(&self, console: usize, text: &str) {
+        let count = self.rings[console].borrow_mut().put(text.as_bytes());
+        assert_eq!(count, text.len(), "no room");
+    }
+
+    fn log(&self, text: &str, console: usize) {
+        let position = self.rings.get(console).map(|ring| ring.borrow().position());
+        let mark = position.map_or(Mark::default(), |at| Mark::new(console, at));
+        self.log.borrow_mut().put(text, mark);
+    }
+}
+
+impl Sources for Fake {
+    fn consoles(&self) -> usize {
+        self.names.len()
+    }
+    fn partition(&self, console: usize) -> (u32, &str) {
+        (console as u32 + 1, self.names[console])
+    }
+    fn output(&self, console: usize, see: &mut dyn FnMut(&mut dyn Output)) {
+        see(&mut *self.rings[console].borrow_mut());
+    }
+    fn log_mark(&self) -> Option<Mark> {
+        self.log.borrow().first().map(LogLine::mark)
+    }
+    fn log_line(&self) -> Option<LogLine> {
+        self.log.borrow_mut().take()
+    }
+    fn lost_lines(&self) -> Option<u32> {
+        self.log.borrow_mut().lost()
+    }
+    fn monitor(&self, to: &mut [u8]) -> usize {
+        self.monitor.borrow_mut().take(to)
+    }
+}
+
+/// All that goes over the line, as text.
+fn out(mux: &mut Mux, fake: &Fake, now: u64) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        mux.fill(fake, now);
+        let mut some = [0; 16];
+        let count = mux.peek(&mut some);
+        if count == 0 && mux.is_idle() {
+            return String::from_utf8_lossy(&bytes).replace('\r', "");
+        }
+        mux.discard(count);
+        bytes.extend_from_slice(&some[..count]);
+    }
+}
+
+fn type_in(mux: &mut Mux, fake: &Fake, bytes: &[u8]) -> Vec<Routed> {
+    bytes.iter().map(|byte| mux.input(*byte, fake)).collect()
+}
+
+#[test]
+fn the_only_console_passes_as_it_is_and_log_lines_break_it() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    assert_eq!(mux.view(), View::Console(0));
+    fake.put(0, "\x1b[1mlogin: ");
+    fake.log("hello", 0);
+    fake.put(0, "x");
+    let text = out(&mut mux, &fake, 0);
+    assert_eq!(text, "\x1b[1mlogin: \nbulkhead| hello\nx");
+    assert_eq!(mux.input(b'r', &fake), Routed::Console(0, b'r'));
+}
+
+#[test]
+fn a_log_line_comes_after_what_was_printed_before_it() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    let long = format!("{}\n", "x".repeat(150)).repeat(20);
+    fake.put(0, &long);
+    fake.log("between", 0);
+    fake.log("two", 0);
+    fake.put(0, "after\n");
+    let text = out(&mut mux, &fake, 0);
+    let lines = "bulkhead| between\nbulkhead| two\nafter\n";
+    assert_eq!(text, format!("{long}{lines}"));
+}
+
+#[test]
+fn several_consoles_are_shown_line_by_line_after_their_names() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    assert_eq!(mux.view(), View::All);
+    fake.put(0, "a\r\nb\r\nhalf");
+    fake.put(1, "\x1b[31mc\x1b[0m\nd\n");
+    fake.log("logged", 0);
+    let text = out(&mut mux, &fake, 0);
+    assert_eq!(text, "bulkhead| logged\none: a\ntwo: c\none: b\ntwo: d\n");
+    // What is not finished waits, then goes.
+    assert_eq!(out(&mut mux, &fake, PATIENCE - 1), "");
+    assert_eq!(out(&mut mux, &fake, PATIENCE), "one: half\n");
+    fake.put(0, " more\n");
+    assert_eq!(out(&mut mux, &fake, PATIENCE), "one:  more\n");
+}
+
+#[test]
+fn no_partition_looks_like_another_or_like_the_hypervisor() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    fake.put(0, "x\rtwo: y\nbulkhead| STOP panic\n\x1b[2J\x1b[Htwo: z\n");
+    for line in out(&mut mux, &fake, 0).lines() {
+        assert!(line.starts_with("one: "), "{line}");
+    }
+}
+
+#[test]
+fn who_floods_starves_neither_another_nor_the_log() {
+    let (fake, mut mux) = Fake::new(&["flood", "quiet"]);
+    let mut bytes = Vec::new();
+    fake.put(0, &"spam spam spam\n".repeat(200));
+    fake.put(1, "hello\n");
+    fake.log("logged", 0);
+    // The line takes 16 bytes at a time; the flood fills its ring again each time.
+    for _ in 0..20 {
+        fake.rings[0].borrow_mut().put(&[b'\n'; 64]);
+        mux.fill(&fake, 0);
+        let mut some = [0; 16];
+        let count = mux.peek(&mut some);
+        mux.discard(count);
+        bytes.extend_from_slice(&some[..count]);
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("quiet: hello\r\n"), "{text}");
+    assert!(text.contains("bulkhead| logged\r\n"), "{text}");
+    assert!(!mux.is_idle());
+}
+
+#[test]
+fn control_sequences_alone_do_not_hold_a_call_up() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    fake.put(0, &"\x1b[m".repeat(1000));
+    mux.fill(&fake, 0);
+    assert!(!mux.is_idle());
+    assert!(fake.rings[0].borrow().pending() >= 3000 - 1024);
+}
+
+#[test]
+fn attaching_shows_the_last_lines_and_then_everything_raw() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    for line in 0..40 {
+        fake.put(1, &format!("line {line}\n"));
+    }
+    fake.put(1, "login: ");
+    out(&mut mux, &fake, 0);
+    assert_eq!(type_in(&mut mux, &fake, b"\x1d2")[1], Routed::Nobody);
+    let text = out(&mut mux, &fake, 0);
+    assert!(
+        text.starts_with("bulkhead| console: 2, two; Ctrl-] ? helps\nline 17\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("line 39\nlogin: "), "{text}");
+    assert_eq!(mux.input(b'x', &fake), Routed::Console(1, b'x'));
+    // The other's output is not shown, does not wait, and is there later.
+    fake.put(0, "unseen\n");
+    fake.put(1, "x");
+    assert_eq!(out(&mut mux, &fake, 0), "x");
+    assert_eq!(fake.rings[0].borrow().pending(), 0);
+    type_in(&mut mux, &fake, b"\x1d1");
+    let text = out(&mut mux, &fake, 0);
+    assert!(text.starts_with("\nbulkhead| console: 1, one"), "{text}");
+    assert!(text.ends_with("unseen\n"), "{text}");
+}
+
+#[test]
+fn a_log_line_that_belongs_to_another_console_does_not_wait_for_it() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    type_in(&mut mux, &fake, b"\x1d1");
+    fake.put(1, "unseen");
+    fake.log("logged", 1);
+    assert!(out(&mut mux, &fake, 0).ends_with("bulkhead| logged\n"));
+}
+
+#[test]
+fn who_types_to_nobody_is_told_once_how_to_attach() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    assert_eq!(type_in(&mut mux, &fake, b"ls\r"), [Routed::Nobody; 3]);
+    let text = out(&mut mux, &fake, 0);
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.contains("1: one, 2: two"), "{text}");
+    type_in(&mut mux, &fake, b"\x1d7");
+    let text = out(&mut mux, &fake, 0);
+    assert_eq!(text, "bulkhead| console: partition 7 has none\n");
+    type_in(&mut mux, &fake, b"\x1d?");
+    assert!(out(&mut mux, &fake, 0).contains("m: monitor"));
+}
+
+#[test]
+fn the_monitor_has_the_line_and_gets_its_prompt_back_after_a_log_line() {
+    let (fake, mut mux) = Fake::new(&["one"]);
+    fake.put(0, "login: ");
+    assert_eq!(out(&mut mux, &fake, 0), "login: ");
+    assert_eq!(
+        type_in(&mut mux, &fake, b"\x1dmx"),
+        [Routed::Nobody, Routed::EnterMonitor, Routed::Monitor(b'x')]
+    );
+    fake.monitor.borrow_mut().put(b"> lp");
+    fake.put(0, "unseen\n");
+    let text = out(&mut mux, &fake, 0);
+    assert!(
+        text.starts_with("\nbulkhead| console: the monitor"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n> lp"), "{text}");
+    assert!(!mux.broken());
+    fake.log("logged", 0);
+    assert_eq!(out(&mut mux, &fake, 0), "\nbulkhead| logged\n");
+    assert!(mux.broken() && !mux.broken());
+    // Back: what was missed is shown.
+    type_in(&mut mux, &fake, b"\x1d1");
+    assert!(out(&mut mux, &fake, 0).ends_with("login: unseen\n"));
+}
+
+#[test]
+fn lost_lines_are_told_after_those_that_were_kept() {
+    let (fake, mut mux) = Fake::new(&[]);
+    for n in 0..11 {
+        fake.log(&format!("line {n}"), 0);
+    }
+    let text = out(&mut mux, &fake, 0);
+    assert!(
+        text.ends_with("line 7\nbulkhead| 3 lines were lost, the console being full\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn more_consoles_than_there_can_be_do_no_harm() {
+    let (fake, mut mux) = Fake::new(&["x"; 70]);
+    fake.put(63, "last\n");
+    fake.put(64, "beyond\n");
+    assert_eq!(out(&mut mux, &fake, 0), "x: last\n");
+}

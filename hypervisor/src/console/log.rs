@@ -1,0 +1,58 @@
+//! The log: lines with a time stamp, and lines without, on their way to the console.
+
+use super::{FOREGROUND, LOG, WAITING, all};
+use console::{LINE_BYTES, Line, Mark};
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static TIMEBASE_HZ: AtomicU64 = AtomicU64::new(512_000_000);
+
+/// Starts it.
+pub(super) fn start() {
+    // Fails only when a logger was set before, which is this one.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(log::LevelFilter::Info);
+}
+
+/// Says how long a tick of the time base is, for time stamps.
+pub(crate) fn set_timebase_hz(hz: u64) {
+    TIMEBASE_HZ.store(hz.max(1), Relaxed);
+}
+
+/// Writes a line of the hypervisor's without a time stamp. It comes after what the console that is attached to
+/// has printed so far.
+pub(crate) fn line(text: &str) {
+    let console = FOREGROUND.load(Relaxed) as usize;
+    let mark = all().get(console).map_or(Mark::default(), |found| {
+        Mark::new(console, found.output.lock().position())
+    });
+    LOG.lock().put(text, mark);
+    WAITING.store(true, Relaxed);
+}
+
+struct Log;
+static LOGGER: Log = Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        let ticks = ppc64::spr::timebase();
+        let hz = TIMEBASE_HZ.load(Relaxed);
+        let micros = (u128::from(ticks) * 1_000_000 / u128::from(hz)) as u64;
+        let mut text = Line::<LINE_BYTES>::new();
+        // A line that is too long is cut, and shows it.
+        let _ = write!(
+            text,
+            "{:5}.{:06} cpu{} {:5} {}",
+            micros / 1_000_000,
+            micros % 1_000_000,
+            ppc64::PerCpu::current().index,
+            record.level(),
+            record.args()
+        );
+        line(text.as_str());
+    }
+    fn flush(&self) {}
+}
