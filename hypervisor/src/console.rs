@@ -1,9 +1,9 @@
 //! The consoles of all partitions, the log and the monitor on the one UART: here are the locks and the device, the crate
 //! `console` decides. Moved while a thread has nothing better to do, or at its tick; no hcall waits for the UART.
 //!
-//! Lock order: `LINE` → one console's ring, or `LOG`.
+//! Lock order: `LINE` → one console's ring, or `LOG`. The monitor (`operator`) runs without `LINE`.
 
-use crate::memory;
+use crate::{memory, operator};
 use alloc::string::String;
 use alloc::vec::Vec;
 use console::{LogLine, LogRing, Mark, Mux, Output, Ring, Routed, Sources, View};
@@ -14,7 +14,7 @@ use realio::Io;
 use realmem::NoMemory;
 use spin::{Mutex, Once};
 
-pub(crate) use self::log::{line, set_timebase_hz};
+pub(crate) use self::log::{last_lines, line, set_timebase_hz};
 mod log;
 
 /// Bytes of a console's output that are kept: half a boot of Linux. Of those, so many wait at most.
@@ -57,6 +57,8 @@ static CONSOLES: Once<Vec<Console>> = Once::new();
 /// Whether something may wait to be sent, and when the UART was last looked at.
 static WAITING: AtomicBool = AtomicBool::new(false);
 static LOOKED_AT: AtomicU64 = AtomicU64::new(0);
+/// Whether the machine stops.
+static SEIZED: AtomicBool = AtomicBool::new(false);
 /// The index of the console that is attached to; a large one when none is.
 static FOREGROUND: AtomicU32 = AtomicU32::new(u32::MAX);
 
@@ -119,7 +121,7 @@ pub(crate) fn service(limit: usize) -> bool {
     move_bytes(limit, now)
 }
 
-#[inline(never)]
+#[cold]
 fn move_bytes(limit: usize, now: u64) -> bool {
     let Some(mut line) = LINE.try_lock() else {
         return false;
@@ -129,10 +131,38 @@ fn move_bytes(limit: usize, now: u64) -> bool {
     WAITING.store(false, Relaxed);
     let typing = line.receive(now);
     let left = line.send(limit, now);
-    if left {
+    if line.mux.broken() {
+        operator::broken();
+    }
+    drop(line);
+    // It may take other locks, and a while; the line is another thread's meanwhile.
+    let busy = !SEIZED.load(Relaxed) && operator::work();
+    if left || busy {
         WAITING.store(true, Relaxed);
     }
-    left || typing
+    left || busy || typing
+}
+
+/// Shows something else on the line.
+pub(crate) fn show(view: View) {
+    let mut line = LINE.lock();
+    line.mux.show(view, &All);
+    line.note_foreground();
+}
+
+/// Attaches the line to the console of partition `number`, if it has one.
+pub(crate) fn attach(number: u32) {
+    if let Some(console) = all().iter().position(|console| console.number == number) {
+        show(View::Console(console));
+    }
+}
+
+impl Console {
+    /// Returns how many bytes were printed, and how many of them wait.
+    pub(crate) fn usage(&self) -> (u64, usize) {
+        let output = self.output.lock();
+        (output.position(), output.pending())
+    }
 }
 
 impl SerialLine {
@@ -151,7 +181,9 @@ impl SerialLine {
                         console.input.lock().put(&[byte]);
                     }
                 }
-                Routed::Monitor(_) | Routed::EnterMonitor | Routed::Nobody => {}
+                Routed::Monitor(byte) => operator::typed(byte),
+                Routed::EnterMonitor => operator::enter(),
+                Routed::Nobody => {}
             }
         }
         self.note_foreground();
@@ -211,7 +243,6 @@ fn flush_within(ticks: u64) {
 /// Takes the locks from whoever holds them: the machine is stopping, and its holder may never go on. What
 /// partitions have printed goes out first, in a bounded time, before anything that is said from now on.
 pub(crate) fn seize() {
-    static SEIZED: AtomicBool = AtomicBool::new(false);
     for _ in 0..1_000_000 {
         if LOG.try_lock().is_some() && LINE.try_lock().is_some() {
             break;
@@ -222,7 +253,9 @@ pub(crate) fn seize() {
     crate::stop::break_lock(&LINE);
     for console in all() {
         crate::stop::break_lock(&console.output);
+        crate::stop::break_lock(&console.input);
     }
+    operator::seize();
     // A failure in what follows must not come back here for ever.
     if !SEIZED.swap(true, Relaxed) {
         // Unfinished lines: nobody will end them.
@@ -257,8 +290,8 @@ impl Sources for All {
     fn lost_lines(&self) -> Option<u32> {
         LOG.lock().lost()
     }
-    fn monitor(&self, _: &mut [u8]) -> usize {
-        0
+    fn monitor(&self, to: &mut [u8]) -> usize {
+        operator::output(to)
     }
 }
 

@@ -10,7 +10,8 @@ use ioda::Ioda;
 use lpar::dma::DmaWindow;
 use lpar::mmio::MmioRange;
 use lpar::pci::PciFunction;
-use lpar_pci::{Access, AssignError, Given, Owners, Wish};
+use lpar_pci::{Access, AssignError, Given, Owner, Owners, Wish};
+use map_dump::{BridgeView, Grant, Record};
 use pci::Path;
 use powernv::MachineInfo;
 use spin::{Mutex, Once};
@@ -71,17 +72,38 @@ pub(crate) fn report() {
 }
 
 /// Returns what was given away of the bridge that is `number` in [`bridges`].
-pub(crate) fn grants(number: usize) -> Vec<map_dump::Grant> {
+#[cfg(feature = "p7ioc")]
+pub(crate) fn grants(number: usize) -> Vec<Grant> {
     let owners = OWNERS.lock();
     let its = owners.iter().filter(|owner| owner.bridge == number);
-    its.map(|owner| map_dump::Grant {
+    its.map(grant).collect()
+}
+
+fn grant(owner: &Owner) -> Grant {
+    Grant {
         index: owner.index,
         lpid: owner.lpid,
         window: owner.window,
         msis: owner.block,
         lsi: owner.lsi,
-    })
-    .collect()
+    }
+}
+
+/// Gives who owns what of every bridge, as records of a map.
+pub(crate) fn map(mut to: impl FnMut(Record<'_>)) {
+    for (number, bridge) in bridges().iter().enumerate() {
+        let caps = *bridge.host.lock().caps();
+        let view = BridgeView {
+            phb: bridge.index,
+            caps: &caps,
+            first_msi: map_dump::first_msi(bridge.port),
+            topology: &bridge.topology,
+            plan: &bridge.plan,
+        };
+        let owners = OWNERS.lock();
+        let its = owners.iter().filter(|owner| owner.bridge == number);
+        map_dump::bridge(&view, its.map(grant), &mut to);
+    }
 }
 
 /// Returns who owns a function of the bridge that is `number` in [`bridges`]: its window, the partition's id, where the

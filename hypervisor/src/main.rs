@@ -2,7 +2,7 @@
 //! that a crate beside it could decide: it probes, wires and runs.
 //!
 //! - `bulkhead_main`: the thread that boots; `bulkhead_secondary`: all others.
-//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`sources`]: its bridges and PCI functions. [`errors`]: what they err in; [`freeze`]: or are made to. [`partition`]: its partitions. [`map`]: all of it as lines.
+//! - [`probe`], [`memory`], [`console`]: the machine. [`bridge`], [`host`], [`devices`], [`sources`]: its bridges and PCI functions. [`errors`]: what they err in; [`freeze`]: or are made to. [`partition`]: its partitions. [`map`]: all of it as lines. [`operator`]: what the monitor is told of it.
 //! - [`ethernet`]: the virtual network between partitions.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
 //!   processors share, such a one, and its interrupts.
@@ -30,6 +30,7 @@ mod host;
 mod idle;
 mod map;
 mod memory;
+mod operator;
 mod partition;
 mod pool;
 mod presenter;

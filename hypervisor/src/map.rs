@@ -2,10 +2,8 @@
 
 use crate::{console, devices};
 use ::console::Line;
-use alloc::vec::Vec;
 use core::fmt::Write;
-use ioda::Ioda;
-use map_dump::{BridgeView, Grant, Record};
+use map_dump::Record;
 
 /// The boot argument that asks for it: a serial port takes seconds for a large machine's.
 const ASKED: &str = "bulkhead.map";
@@ -32,18 +30,7 @@ pub(crate) fn print_if_asked<'a>(bootargs: &str, partitions: impl Iterator<Item 
     for (lpid, name) in partitions {
         map_dump::partition(lpid, name, &mut print);
     }
-    for (number, bridge) in devices::bridges().iter().enumerate() {
-        let caps = *bridge.host.lock().caps();
-        let view = BridgeView {
-            phb: bridge.index,
-            caps: &caps,
-            first_msi: map_dump::first_msi(bridge.port),
-            topology: &bridge.topology,
-            plan: &bridge.plan,
-        };
-        let grants: Vec<Grant> = devices::grants(number);
-        map_dump::bridge(&view, grants.iter(), &mut print);
-    }
+    devices::map(&mut print);
     console::flush();
     let mut text = Line::<240>::new();
     let _ = write!(text, "{}", Record::End { lines });

@@ -57,6 +57,11 @@ pub(crate) enum End {
 }
 
 static PARTITIONS: Once<Vec<Partition>> = Once::new();
+/// Returns all partitions, by rising id.
+pub(crate) fn all() -> &'static [Partition] {
+    PARTITIONS.get().map_or(&[], Vec::as_slice)
+}
+
 /// How many partitions have not ended for good.
 static LIVING: AtomicU32 = AtomicU32::new(0);
 
@@ -176,17 +181,13 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
     crate::map::print_if_asked(info.bootargs, names);
     crate::errors::start(partitions);
     crate::freeze::arm(info.bootargs);
-    let (taken, free, heap) = memory::usage();
-    let lent: u64 = partitions
-        .iter()
-        .map(|partition| partition.lpar.ram.bytes())
-        .sum();
+    let memory = memory_use();
     log::info!(
         "memory: {} KiB of the hypervisor's, {} MiB lent to partitions, {} MiB free, {} KiB of heap used",
-        (taken - lent + crate::image_end()) / 1024,
-        lent >> 20,
-        free >> 20,
-        heap / 1024
+        memory.own / 1024,
+        memory.lent >> 20,
+        memory.free >> 20,
+        memory.heap / 1024
     );
     make_pool(info, partitions, &pirs.collect::<Vec<u32>>());
     for partition in partitions {
@@ -196,6 +197,21 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             }
         }
         partition.launch();
+    }
+}
+
+/// Returns how the machine's memory is used.
+pub(crate) fn memory_use() -> monitor::Memory {
+    let (taken, free, heap) = memory::usage();
+    let lent = all()
+        .iter()
+        .map(|partition| partition.lpar.ram.bytes())
+        .sum();
+    monitor::Memory {
+        own: taken.saturating_sub(lent) + crate::image_end(),
+        lent,
+        free,
+        heap,
     }
 }
 
@@ -399,6 +415,11 @@ fn machine() -> Machine {
 }
 
 impl Partition {
+    /// Returns how many bytes its processors reach without translation.
+    pub(crate) const fn real_mode_bytes(&self) -> u64 {
+        self.real_mode.bytes
+    }
+
     /// Returns the registers that make a thread this partition's.
     pub(crate) fn registers(&self) -> guest::Partition {
         let mode = self.lpar.modes.get();
@@ -522,7 +543,7 @@ impl Partition {
         self.life.load(SeqCst)
     }
 
-    /// Whether its processors are to stop, and not to run again.
+    /// Whether its processors are to stop, and not to run again: it is being ended or restarted, or has ended.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(SeqCst)
     }

@@ -120,6 +120,16 @@ impl DmaWindow {
             .invalidate(self.first.0, self.cells.len() as u64);
     }
 
+    /// Iterates over what is mapped: bus address and entry, as the bridge has it, of each page that permits something.
+    pub fn mapped(&self) -> impl Iterator<Item = (IoAddr, u64)> {
+        let pages = (0u64..).zip(self.cells);
+        pages.filter_map(|(page, cell)| {
+            let entry = cell.load();
+            let bus = self.first.0.wrapping_add(page << self.page_shift);
+            (entry & PERMISSIONS != 0).then_some((IoAddr(bus), entry))
+        })
+    }
+
     /// Returns the entry of the page that holds bus address `at`.
     #[inline]
     pub(crate) fn entry(&self, at: IoAddr) -> Option<&'static BeU64> {
@@ -322,6 +332,17 @@ mod tests {
     fn window(liobn: u32, first: u64, shift: u8, pages: usize) -> Result<DmaWindow, DmaError> {
         let bridge: &'static FakeBridge = leak(FakeBridge::default());
         DmaWindow::new(Liobn(liobn), IoAddr(first), shift, cells(pages), bridge)
+    }
+
+    #[test]
+    fn what_permits_something_is_mapped() {
+        let window = window(7, 0x8000_0000, 16, 8).unwrap();
+        assert_eq!(window.mapped().count(), 0);
+        for (page, entry) in [(0, 0x1_0001), (3, 0x5_0003), (4, 0xf_0000)] {
+            window.cells[page].store(entry);
+        }
+        let mapped: Vec<_> = window.mapped().map(|(bus, entry)| (bus.0, entry)).collect();
+        assert_eq!(mapped, [(0x8000_0000, 0x1_0001), (0x8003_0000, 0x5_0003)]);
     }
 
     fn ram(bytes: usize, base: u64) -> GuestRam {

@@ -269,6 +269,12 @@ impl Lpar {
         }
     }
 
+    /// Returns how many requests were refused that [`Lpar::note_refusal`] and its like were told of.
+    #[must_use]
+    pub fn refusals(&self) -> u32 {
+        self.refusals.load(Relaxed)
+    }
+
     /// Notes an hcall that does not exist, and logs the first of each of 64 groups of tokens:
     /// guests probe for optional hcalls all the time.
     #[inline]

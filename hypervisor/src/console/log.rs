@@ -30,6 +30,19 @@ pub(crate) fn line(text: &str) {
     WAITING.store(true, Relaxed);
 }
 
+/// Gives the last `count` lines, the oldest first.
+pub(crate) fn last_lines(count: usize, each: &mut dyn FnMut(&str)) {
+    let numbers = LOG.lock().numbers();
+    let first = numbers.end.saturating_sub(count as u64).max(numbers.start);
+    for number in first..numbers.end {
+        // A copy: others must not wait for what is done with it.
+        let line = LOG.lock().line(number).copied();
+        if let Some(line) = line {
+            each(line.text());
+        }
+    }
+}
+
 struct Log;
 static LOGGER: Log = Log;
 

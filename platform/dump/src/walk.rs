@@ -52,9 +52,9 @@ pub fn partition(lpid: u32, name: &str, to: &mut dyn FnMut(Record<'_>)) {
 ///
 /// Segments and 64-bit windows are an endpoint's only once its function was given to somebody, as
 /// [`Plan::activate`] sets them.
-pub fn bridge<'g>(
+pub fn bridge(
     view: &BridgeView<'_>,
-    grants: impl Iterator<Item = &'g Grant> + Clone,
+    grants: impl Iterator<Item = Grant> + Clone,
     to: &mut dyn FnMut(Record<'_>),
 ) {
     let (phb, caps) = (view.phb, view.caps);

@@ -81,7 +81,7 @@ impl Owners {
     }
 
     /// Iterates over all that were given.
-    pub fn iter(&self) -> impl Iterator<Item = &Owner> {
+    pub fn iter(&self) -> core::slice::Iter<'_, Owner> {
         self.list.iter()
     }
 

@@ -96,7 +96,7 @@ fn give(phb: u8, bridge: &mut Bridge, cards: &[Card], lines: &mut Vec<String>) {
         topology: &topology,
         plan: &plan,
     };
-    map_dump::bridge(&view, grants.iter(), &mut |record| {
+    map_dump::bridge(&view, grants.iter().copied(), &mut |record| {
         lines.push(record.to_string());
     });
 }

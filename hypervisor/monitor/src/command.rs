@@ -1,0 +1,186 @@
+//! What a command is: [`Command`], a row of [`crate::COMMANDS`].
+
+use crate::facts::{Facts, Partition, PeName};
+use crate::page::Page;
+use core::fmt;
+
+/// What a word after a command names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A partition, by name or number.
+    Partition,
+    /// An endpoint: bridge and number, as `0:1`.
+    Pe,
+    /// A DMA window, by LIOBN.
+    Window,
+    /// How many.
+    Count,
+}
+
+impl Argument {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Partition => "LPAR",
+            Self::Pe => "PE",
+            Self::Window => "LIOBN",
+            Self::Count => "COUNT",
+        }
+    }
+}
+
+/// What the monitor leaves to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Attach to the console of the partition with this id.
+    Attach(u32),
+    /// Show all consoles.
+    AllConsoles,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no such partition.
+    NoPartition,
+    /// The partition has no console.
+    NoConsole,
+    /// There is no such endpoint.
+    NoPe,
+    /// There is no such DMA window.
+    NoWindow,
+    /// An argument is missing.
+    Missing(Argument),
+    /// An argument is no number.
+    NoNumber,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPartition => f.write_str("there is no such partition; lpar list shows all"),
+            Self::NoConsole => f.write_str("that partition has no console"),
+            Self::NoPe => f.write_str("there is no such endpoint; pe list shows all"),
+            Self::NoWindow => f.write_str("there is no such DMA window; tce list shows all"),
+            Self::Missing(argument) => write!(f, "{} is missing", argument.name()),
+            Self::NoNumber => f.write_str("that is no number"),
+        }
+    }
+}
+
+/// How a command is carried out.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Tells something; runs again for each page.
+    Show(fn(&Request<'_>, &mut Page<'_>) -> Result<(), Problem>),
+    /// As [`Run::Show`], without stopping after each page: for what a program reads.
+    Dump(fn(&Request<'_>, &mut Page<'_>) -> Result<(), Problem>),
+    /// Checks what is asked for, and leaves it to the monitor's caller.
+    Act(fn(&Request<'_>) -> Result<Action, Problem>),
+}
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// Its words: `lpar show`.
+    pub words: &'static str,
+    /// What may follow.
+    pub argument: Option<Argument>,
+    /// Whether it must follow.
+    pub required: bool,
+    /// What it does, for people.
+    pub help: &'static str,
+    /// How.
+    pub run: Run,
+}
+
+/// A command that was typed.
+pub struct Request<'a> {
+    /// The word after it, empty if there is none.
+    pub word: &'a str,
+    /// The machine.
+    pub facts: &'a dyn Facts,
+}
+
+impl Request<'_> {
+    /// Has `see` look at the partition that the word names.
+    ///
+    /// # Errors
+    /// [`Problem::NoPartition`].
+    pub fn partition<T>(&self, mut see: impl FnMut(&Partition<'_>) -> T) -> Result<T, Problem> {
+        let number = self.word.parse().ok();
+        let mut found = None;
+        self.facts.partitions(&mut |partition| {
+            if partition.name == self.word || number == Some(partition.lpid) {
+                found = Some(see(partition));
+            }
+        });
+        found.ok_or(Problem::NoPartition)
+    }
+
+    /// Returns the endpoint that the word names, if it exists.
+    ///
+    /// # Errors
+    /// [`Problem::NoPe`].
+    pub fn pe(&self) -> Result<PeName, Problem> {
+        let pe = PeName::parse(self.word).ok_or(Problem::NoPe)?;
+        self.facts.freeze(pe).map(|_| pe).ok_or(Problem::NoPe)
+    }
+
+    /// Returns the number that the word is, decimal or with 0x; `None` without a word.
+    ///
+    /// # Errors
+    /// [`Problem::NoNumber`].
+    pub fn number(&self) -> Result<Option<u32>, Problem> {
+        let parsed = match (self.word, self.word.strip_prefix("0x")) {
+            ("", _) => return Ok(None),
+            (_, Some(hex)) => u32::from_str_radix(hex, 16),
+            (decimal, None) => decimal.parse(),
+        };
+        parsed.map(Some).map_err(|_| Problem::NoNumber)
+    }
+}
+
+/// Finds the command that `line` begins with, and returns the words after it.
+pub(crate) fn find<'a>(
+    table: &'static [Command],
+    line: &'a str,
+) -> Option<(&'static Command, &'a str)> {
+    table
+        .iter()
+        .filter_map(|command| Some((command, after(line, command.words)?)))
+        .max_by_key(|(command, _)| command.words.len())
+}
+
+/// Returns what follows `words` in `line`, however many spaces are between.
+fn after<'a>(line: &'a str, words: &str) -> Option<&'a str> {
+    words.split(' ').try_fold(line, |line, word| {
+        let rest = line.trim_start().strip_prefix(word)?;
+        (rest.is_empty() || rest.starts_with(' ')).then_some(rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::COMMANDS;
+
+    #[test]
+    fn commands_are_found_by_whole_words() {
+        let found = |line| find(COMMANDS, line).map(|(command, rest)| (command.words, rest));
+        assert_eq!(found("lpar list"), Some(("lpar list", "")));
+        assert_eq!(found("  lpar   show  db x"), Some(("lpar show", "  db x")));
+        for line in ["lpar", "lparlist", "lpar lists", "", "x"] {
+            assert_eq!(found(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn endpoints_have_names() {
+        let name = PeName::parse("2:17").unwrap();
+        assert_eq!((name.phb, name.pe.0), (2, 17));
+        assert_eq!(format!("[{name:<6}]"), "[2:17  ]");
+        for text in ["", "2", "2:", ":1", "a:1", "256:1", "1:65536", "1:1:1"] {
+            assert_eq!(PeName::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The monitor: what it answers while partitions run.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use bundle::build::{PartitionSpec, pack};
+use machine_map::{Map, Owner};
+use qemu_run::Session;
+
+use crate::case::{Case, Outcome};
+use crate::context::{Context, device, regex, stops_with};
+use crate::passed;
+
+/// The cases of this file.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "monitor/tells-what-a-partition-owns",
+        run: tells_what_a_partition_owns,
+    },
+    Case {
+        name: "monitor/completes-pages-and-refuses",
+        run: completes_pages_and_refuses,
+    },
+];
+
+/// Where the devices of both partitions are.
+const PLACES: [&str; 2] = ["phb0/00.0/00.0", "phb1/00.0/00.0"];
+
+/// Two partitions that echo what is typed to them.
+fn boot(context: &Context) -> Result<Session> {
+    let mut machine = context.machine();
+    let mut partitions = Vec::new();
+    for (name, place) in ["one", "two"].into_iter().zip(PLACES) {
+        machine = machine.device(place, "edu")?;
+        partitions.push(PartitionSpec {
+            name: name.to_owned(),
+            cpus: 1,
+            memory_bytes: 256 << 20,
+            devices: vec![device(place)?],
+            ..context.payload("mode=echo")?
+        });
+    }
+    context.boot(machine, &pack(&partitions)?)
+}
+
+/// The monitor of a session.
+struct Operator<'a> {
+    session: &'a mut Session,
+    limit: Duration,
+}
+
+impl<'a> Operator<'a> {
+    /// Enters it, once both partitions listen.
+    fn enter(session: &'a mut Session, limit: Duration) -> Result<Self> {
+        let mut operator = Self { session, limit };
+        for _ in 0..2 {
+            operator.line("^(one|two): guest-test: echo$")?;
+        }
+        operator.types("\x1dm")?;
+        operator.line(r"^bulkhead\| console: the monitor")?;
+        operator.line("^monitor> $")?;
+        Ok(operator)
+    }
+
+    fn types(&mut self, keys: &str) -> Result<()> {
+        Ok(self.session.send(keys)?)
+    }
+
+    fn line(&mut self, pattern: &str) -> Result<String> {
+        Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
+    }
+
+    /// Types a command and meets lines of its answer in order, then the next prompt.
+    fn asks(&mut self, command: &str, lines: &[&str]) -> Result<()> {
+        self.types(&format!("{command}\r"))?;
+        for line in lines {
+            self.line(line)?;
+        }
+        self.line("^monitor> $").map(drop)
+    }
+}
+
+fn tells_what_a_partition_owns(context: &Context) -> Outcome {
+    let mut session = boot(context)?;
+    let mut operator = Operator::enter(&mut session, context.limit(30))?;
+    operator.asks(
+        "lpar list",
+        &[
+            r"^ +1 one +running +1 +256 MiB +1 +[0-9]+$",
+            r"^ +2 two +running +1 +256 MiB +1 +[0-9]+$",
+        ],
+    )?;
+    operator.asks(
+        "lpar show two",
+        &[
+            "^partition 2, two: running, [0-9]+ requests refused$",
+            "^memory 256 MiB at 0x[0-9a-f]+, of it 256 MiB in real mode; page table 2 MiB$",
+            "^console: [0-9]+ bytes printed, 0 wait$",
+            "^cpu 0: running, on thread 0x[0-9a-f]+$",
+            r"^pe 1:[0-9]+: goes on; function phb1/00\.0/00\.0 1234:11e8 class [0-9a-f]{6}, rid [0-9a-f:.]+$",
+            "^  bar 0: 1 MiB at 0x[0-9a-f]+, bus 0x[0-9a-f]+$",
+            "^  m32 segments [0-9]+ to [0-9]+$",
+            "^  dma window 0x0 to 0x40000000, tve [0-9]+$",
+            "^  msi 0x[0-9a-f]+ to 0x[0-9a-f]+$",
+            "^  lsi 0x[0-9a-f]+$",
+            "^liobn 0x8001[0-9a-f]{4}: bus 0x0 to 0x40000000, pages of 4 KiB$",
+        ],
+    )?;
+    operator.asks(
+        "pe list",
+        &["^0:[0-9]+ +1  goes on", "^1:[0-9]+ +2  goes on"],
+    )?;
+    operator.asks("irq two", &["^ *0x[0-9a-f]+ message two +0 off$"])?;
+    operator.asks("tce list", &["^0x8001[0-9a-f]{4} two .* 0$"])?;
+    operator.asks("mem", &["^partitions: 512 MiB$", " two$"])?;
+    operator.asks("log 15", &[r"partition two: vcpu 0 starts at "])?;
+    operator.types("map\r")?;
+    operator.line(r"^bulkhead\| map1 end lines=[0-9]+$")?;
+    operator.line("^monitor> $")?;
+    let map = Map::from_dump(&operator.session.lines().join("\n"))?;
+    let owners: Vec<Owner> = map
+        .phbs
+        .iter()
+        .flat_map(|phb| &phb.functions)
+        .filter(|function| PLACES.contains(&function.path.to_string().as_str()))
+        .map(|function| function.owner)
+        .collect();
+    ensure!(
+        owners == [Owner::Partition(1), Owner::Partition(2)],
+        "the map says {owners:?}"
+    );
+    // Both partitions have run on meanwhile; the monitor leads to their consoles.
+    operator.types("attach two\r")?;
+    operator.line(r"^bulkhead\| console: 2, two")?;
+    operator.types("end\n")?;
+    operator.line("^guest-test: echo ended")?;
+    // Left and entered again: what was typed before is still there to be called back.
+    operator.types("\x1dm")?;
+    operator.line("^monitor> $")?;
+    operator.asks("lpar list", &["^ +2 two +off "])?;
+    operator.types("\x1b[A\x1b[A\r")?;
+    operator.line(r"^bulkhead\| console: 2, two")?;
+    operator.types("\x1d1end\n")?;
+    operator.line("^guest-test: echo ended")?;
+    stops_with(&mut session, "power-off", context.limit(20))?;
+    passed()
+}
+
+fn completes_pages_and_refuses(context: &Context) -> Outcome {
+    let mut session = boot(context)?;
+    let mut operator = Operator::enter(&mut session, context.limit(30))?;
+    operator.types("lp\tsh\t")?;
+    operator.line("lpar show $")?;
+    operator.types("\t")?;
+    operator.line("^one  two  $")?;
+    operator.line("lpar show $")?;
+    operator.types("t\t\r")?;
+    operator.line("^partition 2, two: ")?;
+    operator.line("^monitor> $")?;
+    operator.asks("no such thing", &["^no such command; help lists all$"])?;
+    operator.asks(
+        "lpar show three",
+        &["^lpar show: there is no such partition"],
+    )?;
+    operator.asks("help", &["^lpar show LPAR +what a partition is and owns$"])?;
+    // More interrupts than fit on a page.
+    operator.types("irq\r")?;
+    operator.line("^-- more: space, enter, q --$")?;
+    operator.types(" ")?;
+    operator.line("message two ")?;
+    operator.line("^monitor> $")?;
+    operator.types("consoles\r")?;
+    operator.line(r"^bulkhead\| console: all")?;
+    for number in [1, 2] {
+        operator.types(&format!("\x1d{number}end\n"))?;
+        operator.line("^guest-test: echo ended")?;
+    }
+    stops_with(&mut session, "power-off", context.limit(20))?;
+    passed()
+}
