@@ -9,6 +9,7 @@ use crate::machine::{Machine, Terminal};
 use crate::mmio::Mmio;
 use crate::nvram::Nvram;
 use crate::pci::PciFunction;
+use crate::refusal::Refusals;
 use crate::rtas::{self, Panel};
 use crate::xics::Xics;
 use crate::{GuestRam, Refusal, Vcpu, vio};
@@ -123,7 +124,7 @@ pub struct Lpar {
     pub(crate) time_offset_ns: AtomicI64,
     /// One for each virtual processor.
     scratch: Vec<Scratch>,
-    refusals: AtomicU32,
+    refusals: Refusals,
     unknown_seen: AtomicU64,
 }
 
@@ -188,7 +189,7 @@ impl Lpar {
             scanned: AtomicBool::new(false),
             log_ids: AtomicU32::new(0),
             time_offset_ns: AtomicI64::new(0),
-            refusals: AtomicU32::new(0),
+            refusals: Refusals::new(),
             unknown_seen: AtomicU64::new(0),
         }
     }
@@ -235,8 +236,8 @@ impl Lpar {
             .map_or(&[], Scratch::cells)
     }
 
-    /// Counts a refused request and logs it, repeated ones ever more rarely: the first 16, then
-    /// each time that the count reaches a power of two.
+    /// Counts a refused request and logs it, repeated ones of the same call and cause ever more rarely: the first
+    /// four, then each time that their number reaches a power of two.
     #[cold]
     pub fn note_refusal(&self, vcpu: &Vcpu, call: &str, refusal: Refusal) {
         self.note(
@@ -259,8 +260,7 @@ impl Lpar {
     }
 
     fn note(&self, vcpu: &Vcpu, call: &str, code: fmt::Arguments<'_>, cause: &str) {
-        let count = self.refusals.fetch_add(1, Relaxed).wrapping_add(1);
-        if count <= 16 || count.is_power_of_two() {
+        if let Some(count) = self.refusals.add(call, cause) {
             log::warn!(
                 "partition {}: vcpu {}: {call} refused with {code}: {cause} (refusal {count})",
                 self.name,
@@ -272,7 +272,7 @@ impl Lpar {
     /// Returns how many requests were refused that [`Lpar::note_refusal`] and its like were told of.
     #[must_use]
     pub fn refusals(&self) -> u32 {
-        self.refusals.load(Relaxed)
+        self.refusals.count()
     }
 
     /// Notes an hcall that does not exist, and logs the first of each of 64 groups of tokens:

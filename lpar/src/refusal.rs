@@ -1,5 +1,6 @@
 //! Why a request was not served: the code for the guest and the cause for the log.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use papr_abi::HError;
 
 /// A refused hcall: what r3 answers, and why in words for the log.
@@ -34,3 +35,81 @@ impl Refusal {
 
 /// What serving an hcall results in; outputs are set through [`crate::hcall::Caller::out`].
 pub type HResult = Result<(), Refusal>;
+
+/// Groups of refusals that are counted apart.
+const GROUPS: usize = 32;
+
+/// Counts the refusals of a partition, and says which are worth a line in the log.
+///
+/// Refusals of the same call with the same cause are one group, but for a few that share one by chance. Of each group
+/// the first four are told, then each whose number is a power of two: a flood of one does not hide the first of
+/// another, and whatever a partition does, 32 times 33 lines are the most of each 2^32 refusals.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    all: AtomicU32,
+    groups: [AtomicU32; GROUPS],
+}
+
+impl Refusals {
+    pub(crate) const fn new() -> Self {
+        Self {
+            all: AtomicU32::new(0),
+            groups: [const { AtomicU32::new(0) }; GROUPS],
+        }
+    }
+
+    /// Returns how many there were.
+    pub(crate) fn count(&self) -> u32 {
+        self.all.load(Relaxed)
+    }
+
+    /// Counts one. Returns its number in its group, if it is to be told.
+    pub(crate) fn add(&self, call: &str, cause: &str) -> Option<u32> {
+        self.all.fetch_add(1, Relaxed);
+        let group = self.groups.get(group(call, cause))?;
+        let number = group.fetch_add(1, Relaxed).wrapping_add(1);
+        (number <= 4 || number.is_power_of_two()).then_some(number)
+    }
+}
+
+/// Returns the group of a call and a cause, by where the texts lie: they are all constants.
+fn group(call: &str, cause: &str) -> usize {
+    let mixed = call.as_ptr().addr().rotate_left(17) ^ cause.as_ptr().addr();
+    // The fraction of the golden ratio spreads numbers that lie close together.
+    let spread = (mixed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (spread >> 59) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_told_ever_more_rarely() {
+        let refusals = Refusals::new();
+        let told: Vec<u32> = (0..1000)
+            .filter_map(|_| refusals.add("H_ENTER", "no such page"))
+            .collect();
+        assert_eq!(told, [1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 512]);
+        assert_eq!(refusals.count(), 1000);
+    }
+
+    #[test]
+    fn a_flood_does_not_hide_the_first_of_another_kind() {
+        // Texts that lie apart, as constants do; two may share a group, so most are enough.
+        const CAUSES: &str = "abcdefghijklmnopqrstuvwxyz";
+        let refusals = Refusals::new();
+        for _ in 0..1000 {
+            refusals.add("H_ENTER", &CAUSES[..1]);
+        }
+        let firsts = (1..CAUSES.len())
+            .filter(|at| refusals.add("H_ENTER", &CAUSES[*at..]).is_some())
+            .count();
+        assert!(firsts >= 20, "{firsts} of {}", CAUSES.len() - 1);
+    }
+
+    #[test]
+    fn every_group_is_one_that_there_is() {
+        assert_eq!(u64::MAX >> 59, GROUPS as u64 - 1);
+    }
+}
