@@ -26,6 +26,7 @@ mod keys;
 mod line;
 mod log;
 mod mux;
+mod raw;
 mod ring;
 mod split;
 #[cfg(test)]

@@ -57,6 +57,33 @@ impl<const N: usize> fmt::Write for Line<N> {
     }
 }
 
+/// Whether a terminal does something else with `c` than to show it: control characters, C1 among them, what changes
+/// the direction of writing (Unicode UAX 9), and separators of lines.
+pub(crate) const fn is_control(c: char) -> bool {
+    matches!(
+        c,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// Gives `bytes` in parts, with `?` for each character but the tab that is not just shown, and for each run of bytes
+/// that is no UTF-8: never more bytes.
+pub(crate) fn printable(bytes: &[u8], part: &mut dyn FnMut(&[u8])) {
+    for chunk in bytes.utf8_chunks() {
+        let mut shown = chunk.valid().split(|c| c != '\t' && is_control(c));
+        if let Some(first) = shown.next() {
+            part(first.as_bytes());
+        }
+        for more in shown {
+            part(b"?");
+            part(more.as_bytes());
+        }
+        if !chunk.invalid().is_empty() {
+            part(b"?");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +94,19 @@ mod tests {
         let mut line = Line::<16>::new();
         assert!(write!(line, "{}", "x".repeat(40)).is_err());
         assert_eq!(line.as_str(), "xxxxxxxxxxxxx...");
+    }
+
+    #[test]
+    fn what_is_not_just_shown_is_replaced() {
+        let shown = |bytes: &[u8]| {
+            let mut all = Vec::new();
+            printable(bytes, &mut |part| all.extend_from_slice(part));
+            assert!(all.len() <= bytes.len());
+            String::from_utf8(all).unwrap()
+        };
+        assert_eq!(shown("größe\t€".as_bytes()), "größe\t€");
+        assert_eq!(shown(b"a\x1b[mb\x7f"), "a?[mb?");
+        assert_eq!(shown("a\u{9b}2Jb\u{202e}c\u{2028}".as_bytes()), "a?2Jb?c?");
+        assert_eq!(shown(b"a\x9b2J\xff\xfeb\xc3"), "a?2J??b?");
     }
 }

@@ -1,5 +1,7 @@
 //! The hypervisor's own lines: [`LogRing`].
 
+use crate::line::printable;
+
 /// The most bytes of a line, without [`crate::PREFIX`] and its end; what is longer is cut.
 pub const LINE_BYTES: usize = 240;
 
@@ -60,10 +62,15 @@ impl LogLine {
             ..Self::EMPTY
         };
         let end = text.floor_char_boundary(LINE_BYTES);
-        for (to, byte) in line.text.iter_mut().zip(text.bytes().take(end)) {
-            *to = if byte.is_ascii_control() { b'?' } else { byte };
-            line.used = line.used.saturating_add(1);
-        }
+        let text = text.get(..end).unwrap_or_default();
+        let mut rest = &mut line.text[..];
+        printable(text.as_bytes(), &mut |part| {
+            if let Some((to, left)) = core::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+                to.copy_from_slice(part);
+                rest = left;
+            }
+        });
+        line.used = LINE_BYTES.saturating_sub(rest.len()) as u8;
         line
     }
 
@@ -201,6 +208,8 @@ mod tests {
     fn control_characters_cannot_forge_a_line() {
         let line = LogLine::new("os-term: x\r\nbulkhead| STOP", Mark::default());
         assert_eq!(line.text(), "os-term: x??bulkhead| STOP");
+        let line = LogLine::new("a\u{9b}2J\u{202e}b", Mark::default());
+        assert_eq!(line.text(), "a?2J?b");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Which bytes go over the serial line next, and for whom what is typed is: [`Mux`].
 
 use crate::keys::{Key, Keys};
-use crate::line::Line;
+use crate::line::{Line, printable};
+use crate::raw::Raw;
 use crate::split::{Splitter, TEXT_BYTES};
 use crate::{LINE_BYTES, LogLine, Mark, PREFIX, Ring};
 use alloc::vec::Vec;
@@ -14,7 +15,9 @@ pub const MAX_CONSOLES: usize = 64;
 const STAGED: usize = 1024;
 /// Room for one line of any kind, its prefix, its end, and the end of a line that it breaks.
 const PIECE: usize = LINE_BYTES + 40;
-const _: () = assert!(TEXT_BYTES < LINE_BYTES && PIECE < STAGED);
+/// Room for a turn: a line of the log and one of a console.
+const TURN: usize = 2 * PIECE;
+const _: () = assert!(TEXT_BYTES < LINE_BYTES && 2 * CHUNK < PIECE && TURN < STAGED);
 /// Bytes looked at in one go.
 const CHUNK: usize = 64;
 /// Bytes of partitions' output that one call looks at, most: what is only control sequences is work too.
@@ -107,6 +110,8 @@ pub struct Mux {
     staged: Ring<[u8; STAGED]>,
     /// Whether the last byte staged has not ended its line.
     mid_line: bool,
+    /// What the terminal makes of the console that is attached to.
+    raw: Raw,
     /// One for each console.
     splitters: Vec<Splitter>,
     /// The console whose turn it is.
@@ -131,6 +136,7 @@ impl Mux {
         Self {
             staged: Ring::new([0; STAGED], 0),
             mid_line: false,
+            raw: Raw::new(),
             splitters: Vec::new(),
             turn: 0,
             patience: 0,
@@ -243,7 +249,7 @@ impl Mux {
         }
         let mut budget = BUDGET;
         self.more = true;
-        while self.staged.room() >= PIECE && budget > 0 {
+        while self.staged.room() >= TURN && budget > 0 {
             if let Some(notice) = self.notice.take() {
                 self.announce(notice, sources);
                 continue;
@@ -304,7 +310,12 @@ impl Mux {
             output.discard(count);
         });
         *budget = budget.saturating_sub(count);
-        self.stage(chunk.get(..count).unwrap_or_default());
+        for &byte in chunk.iter().take(count) {
+            if let Some(before) = self.raw.pass(byte) {
+                self.stage(&[before]);
+            }
+            self.stage(&[byte]);
+        }
         count > 0
     }
 
@@ -324,9 +335,10 @@ impl Mux {
                 if self.mid_line {
                     self.stage(b"\r\n");
                 }
-                for part in [name.as_bytes(), b": ", text.text(), b"\r\n"] {
-                    self.stage(part);
-                }
+                self.stage(name.as_bytes());
+                self.stage(b": ");
+                printable(text.text(), &mut |part| self.stage(part));
+                self.stage(b"\r\n");
                 if let Some(splitter) = self.splitters.get_mut(console) {
                     splitter.clear();
                 }
@@ -416,6 +428,8 @@ impl Mux {
     fn own(&mut self, text: core::fmt::Arguments<'_>) {
         let mut line = Line::<{ LINE_BYTES + 4 }>::new();
         let _ = line.write_fmt(text);
+        let end = self.raw.interrupt();
+        self.stage(end);
         if self.mid_line {
             self.stage(b"\r\n");
         }

@@ -135,6 +135,28 @@ fn no_partition_looks_like_another_or_like_the_hypervisor() {
 }
 
 #[test]
+fn the_only_console_cannot_forge_or_swallow_a_line_of_the_hypervisors() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    fake.put(0, "bulkhead| STOP panic\nx\x1b]0;no end");
+    fake.log("logged", 0);
+    fake.put(0, "bulkhead| again\n\x1bP\n");
+    fake.log("once more", 0);
+    assert_eq!(
+        out(&mut mux, &fake, 0),
+        "bulkhead?| STOP panic\nx\x1b]0;no end\x18\nbulkhead| logged\n\
+         bulkhead?| again\n\x1bP\n\x18\nbulkhead| once more\n"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_reach_the_terminal_among_all_consoles() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    let count = fake.rings[0].borrow_mut().put(b"a\x9b2Jb\xc2\x9bc\xff\n");
+    assert_eq!(count, 10);
+    assert_eq!(out(&mut mux, &fake, 0), "one: a?2Jb?c?\n");
+}
+
+#[test]
 fn who_floods_starves_neither_another_nor_the_log() {
     let (fake, mut mux) = Fake::new(&["flood", "quiet"]);
     let mut bytes = Vec::new();
@@ -260,4 +282,27 @@ fn more_consoles_than_there_can_be_do_no_harm() {
     fake.put(63, "last\n");
     fake.put(64, "beyond\n");
     assert_eq!(out(&mut mux, &fake, 0), "x: last\n");
+}
+
+#[test]
+fn nothing_is_cut_while_the_line_takes_little_at_a_time() {
+    for least in [1, 37, 100, 333] {
+        let (fake, mut mux) = Fake::new(&["one", "two"]);
+        let text = format!("{}\n", "x".repeat(150));
+        fake.put(0, &text.repeat(20));
+        (0..8).for_each(|_| fake.log(&"y".repeat(240), 0));
+        let mut bytes = Vec::new();
+        while bytes.is_empty() || !mux.is_idle() {
+            mux.fill(&fake, 0);
+            let mut some = vec![0; least];
+            let count = mux.peek(&mut some);
+            mux.discard(count);
+            bytes.extend_from_slice(&some[..count]);
+        }
+        let all = String::from_utf8(bytes).unwrap().replace('\r', "");
+        let (own, ones): (Vec<_>, Vec<_>) = all.lines().partition(|line| line.starts_with("bulk"));
+        assert_eq!((own.len(), ones.len()), (8, 20), "{all}");
+        assert!(own.iter().all(|line| line.len() == 250), "{all}");
+        assert!(ones.iter().all(|line| line.len() == 155), "{all}");
+    }
 }
