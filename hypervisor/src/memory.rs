@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use ioda::{BeU16, BeU64, DmaTable};
 use linked_list_allocator::LockedHeap;
 use lpar::GuestRam;
+use ppc64::cache::{LINE_BYTES, zero};
 use realmem::{FreeMemory, NoMemory, Range};
 use spin::Mutex;
 
@@ -53,7 +54,7 @@ pub(crate) fn take(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), No
 /// Fills a partition's memory with zeroes. None of its processors runs.
 pub(crate) fn scrub(ram: &GuestRam) {
     // SAFETY: the partition's own memory, whole pages; nobody uses it now.
-    unsafe { ppc64::cache::zero(ram.base().0, ram.bytes()) }
+    unsafe { zero(ram.base().0, ram.bytes()) }
 }
 
 /// As [`take`], filled with zeroes.
@@ -62,8 +63,11 @@ pub(crate) fn scrub(ram: &GuestRam) {
 /// [`NoMemory`] when there is no such block.
 pub(crate) fn take_zeroed(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), NoMemory> {
     let (cells, start) = take(bytes, align)?;
-    for cell in cells {
-        cell.store(0);
+    if (start | bytes).is_multiple_of(LINE_BYTES) {
+        // SAFETY: the block is whole lines of memory that nothing else has.
+        unsafe { zero(start, bytes) }
+    } else {
+        cells.iter().for_each(|cell| cell.store(0));
     }
     Ok((cells, start))
 }

@@ -153,7 +153,15 @@ impl GuestRam {
         for (address, &byte) in (at.0..).zip(head) {
             self.store(GuestRealAddr(address), 1, u64::from(byte))?;
         }
-        for (word, chunk) in self.middle(middle, chunks.len())?.iter().zip(chunks) {
+        let words = self.middle(middle, chunks.len())?;
+        // Four in a turn: an initrd is long.
+        let ((words, last_words), (fours, last)) = (words.as_chunks(), chunks.as_chunks());
+        for ([a, b, c, d], [e, f, g, h]) in words.iter().zip(fours) {
+            for (word, chunk) in [(a, e), (b, f), (c, g), (d, h)] {
+                word.store(u64::from_be_bytes(*chunk));
+            }
+        }
+        for (word, chunk) in last_words.iter().zip(last) {
             word.store(u64::from_be_bytes(*chunk));
         }
         for (address, &byte) in (end..).zip(tail) {

@@ -217,6 +217,34 @@ const _: () = {
 /// Tokens below this are found by one load; LoPAR's own all are.
 const DIRECT: usize = 0x480;
 
+/// How many rows come before those of all others.
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "evaluated by the compiler")
+)]
+const BELOW: usize = {
+    let mut below = 0;
+    while below < HCALLS.len() && HCALLS[below].row.token < DIRECT as u64 {
+        below += 1;
+    }
+    below
+};
+
+/// The tokens of all others.
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "evaluated by the compiler")
+)]
+const OTHERS: [u64; HCALLS.len() - BELOW] = {
+    let mut tokens = [0; HCALLS.len() - BELOW];
+    let mut i = 0;
+    while i < tokens.len() {
+        tokens[i] = HCALLS[BELOW + i].row.token;
+        i += 1;
+    }
+    tokens
+};
+
 /// For each token / 4 its row.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static BY_TOKEN: [Option<&Entry>; DIRECT / 4] = {
@@ -243,7 +271,8 @@ pub fn find(token: u64) -> Option<&'static Entry> {
         }
         return *BY_TOKEN.get((token >> 2) as usize)?;
     }
-    HCALLS.iter().rev().find(|entry| entry.row.token == token)
+    let other = OTHERS.iter().position(|other| *other == token)?;
+    HCALLS.get(BELOW.wrapping_add(other))
 }
 
 /// Serves hcall `token` of `vcpu` of `lpar`: returns r3 and what comes after; outputs are in `regs`.

@@ -6,9 +6,10 @@
 //! number as given, and reads back so.
 
 use super::{Args, Caller, Class, Hcall, Row};
-use crate::dma::{DmaWindow, parts};
+use crate::dma::{DmaWindow, TceMap, parts};
 use crate::{HResult, Lpar, Refusal};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use ioda::BeU64;
 use papr_abi::tce::MAX_LIST;
 use papr_abi::{GuestRealAddr, HError, IoAddr, Liobn, token};
 
@@ -173,7 +174,7 @@ impl Hcall for StuffTce {
         }
         let entries = window.entries(self.ioba, self.count).ok_or(PAST)?;
         let tce = window.map().host(self.tce).ok_or(FOREIGN)?.bits();
-        entries.iter().for_each(|entry| entry.store(tce));
+        set_all(entries, tce);
         if !entries.is_empty() {
             window.forget(self.ioba, self.count);
         }
@@ -241,9 +242,7 @@ impl Hcall for PutTceIndirect {
         let checked = lpar.scratch(caller.vcpu).get(..entries.len());
         let checked = checked.ok_or(bad("more than 512 TCEs"))?;
         let map = window.map();
-        for (word, keep) in list.iter().zip(checked) {
-            keep.store(map.host(word.load()).ok_or(FOREIGN)?.bits(), Relaxed);
-        }
+        check_all(list, checked, map).ok_or(FOREIGN)?;
         for (entry, kept) in entries.iter().zip(checked) {
             entry.store(kept.load(Relaxed));
         }
@@ -252,6 +251,43 @@ impl Hcall for PutTceIndirect {
         }
         Ok(())
     }
+}
+
+/// Sets all of `entries`, eight in a turn: most of what a long list costs is its turns, and the compiler, told to make
+/// the image small, does not join any.
+fn set_all(entries: &[BeU64], tce: u64) {
+    let (eights, rest) = entries.as_chunks();
+    for [a, b, c, d, e, f, g, h] in eights {
+        for entry in [a, b, c, d, e, f, g, h] {
+            entry.store(tce);
+        }
+    }
+    rest.iter().for_each(|entry| entry.store(tce));
+}
+
+/// Puts what `map` makes of each word of `list` into `checked`, as long as that: eight in a turn, as [`set_all`]. `None` when
+/// it refuses one.
+#[inline]
+fn check_all(list: &[BeU64], checked: &[AtomicU64], map: TceMap) -> Option<()> {
+    let check = |word: &BeU64, keep: &AtomicU64| {
+        keep.store(map.host(word.load())?.bits(), Relaxed);
+        Some(())
+    };
+    let (words, last_words) = list.as_chunks();
+    let (keeps, last_keeps) = checked.as_chunks();
+    for ([a, b, c, d, e, f, g, h], keeps) in words.iter().zip(keeps) {
+        let [i, j, k, l, m, n, o, p] = keeps;
+        check(a, i)?;
+        check(b, j)?;
+        check(c, k)?;
+        check(d, l)?;
+        check(e, m)?;
+        check(f, n)?;
+        check(g, o)?;
+        check(h, p)?;
+    }
+    let mut last = last_words.iter().zip(last_keeps);
+    last.try_for_each(|(word, keep)| check(word, keep))
 }
 
 #[cfg(test)]
