@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use crate::error::{BundleError, Problem};
 use crate::format::{
-    self, CONSOLE_NONE, CONSOLE_VTY, IMAGE_ALIGN, KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED,
-    PROCESSORS_SHARED,
+    self, AFTER_CRASH_GO_ON, AFTER_CRASH_RESTART, AFTER_CRASH_STOP, CONSOLE_NONE, CONSOLE_VTY,
+    IMAGE_ALIGN, KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED, PROCESSORS_SHARED,
 };
-use crate::parse::{Bundle, Console, Device, Processors, crc_of};
+use crate::parse::{AfterCrash, Bundle, Console, Device, Processors, crc_of};
 
 /// A partition to be packed; the fields are those of [`Partition`](crate::Partition).
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct PartitionSpec {
     pub processors: Processors,
     /// Its console.
     pub console: Console,
+    /// What follows when it has crashed.
+    pub after_crash: AfterCrash,
     /// Its kernel's bytes.
     pub kernel: Vec<u8>,
     /// How the kernel is loaded.
@@ -205,7 +207,12 @@ fn partition_record<'a>(
             entry,
         } => (KERNEL_RAW, load_address, entry),
     };
-    record.extend([kind, 0, 0]);
+    let after_crash = match partition.after_crash {
+        AfterCrash::GoOn => AFTER_CRASH_GO_ON,
+        AfterCrash::Restart => AFTER_CRASH_RESTART,
+        AfterCrash::Stop => AFTER_CRASH_STOP,
+    };
+    record.extend([kind, after_crash, 0]);
     let kernel = images.place(&partition.kernel);
     let initrd = images.place(partition.initrd.as_deref().unwrap_or_default());
     let command_line = images.place(partition.command_line.as_bytes());

@@ -25,7 +25,8 @@ pub(crate) mod partition {
     pub(crate) const CPUS: usize = 40;
     pub(crate) const CONSOLE: usize = 44;
     pub(crate) const KERNEL_KIND: usize = 45;
-    pub(crate) const RESERVED_A: usize = 46;
+    pub(crate) const AFTER_CRASH: usize = 46;
+    pub(crate) const RESERVED_A: usize = 47;
     pub(crate) const KERNEL: usize = 48;
     pub(crate) const LOAD_ADDRESS: usize = 64;
     pub(crate) const ENTRY: usize = 72;
@@ -67,6 +68,11 @@ pub(crate) const KERNEL_RAW: u8 = 1;
 /// Values of the console byte.
 pub(crate) const CONSOLE_NONE: u8 = 0;
 pub(crate) const CONSOLE_VTY: u8 = 1;
+
+/// Values of the byte for what follows a crash.
+pub(crate) const AFTER_CRASH_GO_ON: u8 = 0;
+pub(crate) const AFTER_CRASH_RESTART: u8 = 1;
+pub(crate) const AFTER_CRASH_STOP: u8 = 2;
 
 /// Values of the processors byte.
 pub(crate) const PROCESSORS_DEDICATED: u8 = 0;

@@ -34,7 +34,7 @@ pub use format::{
     MAX_PARTITIONS, MAX_VLAN, MEMORY_GRANULE_BYTES, MIN_DMA_WINDOW_BYTES, MIN_ENTITLEMENT_PER_CPU,
     VERSION,
 };
-pub use parse::{Bundle, Console, Device, Ethernet, Kernel, Partition, Processors};
+pub use parse::{AfterCrash, Bundle, Console, Device, Ethernet, Kernel, Partition, Processors};
 pub use path::{DevicePath, PathError};
 
 #[cfg(test)]

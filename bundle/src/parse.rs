@@ -5,8 +5,8 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use crate::check;
 use crate::error::{BundleError, Name, Problem};
 use crate::format::{
-    self, CONSOLE_NONE, CONSOLE_VTY, KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED,
-    PROCESSORS_SHARED,
+    self, AFTER_CRASH_GO_ON, AFTER_CRASH_RESTART, AFTER_CRASH_STOP, CONSOLE_NONE, CONSOLE_VTY,
+    KERNEL_ELF, KERNEL_RAW, PROCESSORS_DEDICATED, PROCESSORS_SHARED,
 };
 use crate::path::DevicePath;
 use crate::read::{array, span, u8_at, u16_at, u32_at, u64_at, zeros};
@@ -36,6 +36,8 @@ pub struct Partition<'a> {
     pub processors: Processors,
     /// What its operator sees.
     pub console: Console,
+    /// What follows when it has crashed.
+    pub after_crash: AfterCrash,
     /// What it starts.
     pub kernel: Kernel<'a>,
     /// What its kernel is given besides; no image is empty.
@@ -70,6 +72,18 @@ pub enum Console {
     None,
     /// A PAPR virtual terminal, `hvc0` to Linux.
     Vty,
+}
+
+/// What follows when a partition tells that it has crashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AfterCrash {
+    /// It goes on, and does what it is set up to do.
+    #[default]
+    GoOn,
+    /// It begins anew.
+    Restart,
+    /// It is stopped.
+    Stop,
 }
 
 /// A partition's kernel.
@@ -286,6 +300,16 @@ impl<'a> Bundle<'a> {
                 }));
             }
         };
+        let after_crash = match u8_at(record, at::AFTER_CRASH).map_err(error("after crash"))? {
+            AFTER_CRASH_GO_ON => AfterCrash::GoOn,
+            AFTER_CRASH_RESTART => AfterCrash::Restart,
+            AFTER_CRASH_STOP => AfterCrash::Stop,
+            found => {
+                return Err(error("after crash")(Problem::Unknown {
+                    found: found.into(),
+                }));
+            }
+        };
         let (_, image) = self.extent(record, at::KERNEL).map_err(error("kernel"))?;
         if image.is_empty() {
             return Err(error("kernel")(Problem::Zero));
@@ -338,6 +362,7 @@ impl<'a> Bundle<'a> {
             cpus,
             processors,
             console,
+            after_crash,
             kernel,
             initrd,
             command_line,

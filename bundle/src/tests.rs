@@ -21,6 +21,7 @@ fn linux(name: &str) -> PartitionSpec {
         cpus: 2,
         processors: Processors::Dedicated,
         console: Console::Vty,
+        after_crash: AfterCrash::Restart,
         kernel: vec![0x7F; 10_000],
         load: Load::Elf,
         initrd: Some(vec![0x1F; 5000]),
@@ -42,6 +43,7 @@ fn two() -> Vec<PartitionSpec> {
     let raw = PartitionSpec {
         name: "raw".into(),
         console: Console::None,
+        after_crash: AfterCrash::Stop,
         load: Load::Raw {
             load_address: 0x100,
             entry: 0x104,
@@ -88,6 +90,7 @@ fn what_was_packed_is_read_back() {
         assert_eq!(read.memory_bytes, spec.memory_bytes);
         assert_eq!(read.cpus, spec.cpus);
         assert_eq!(read.console, spec.console);
+        assert_eq!(read.after_crash, spec.after_crash);
         assert_eq!(read.kernel.image(), spec.kernel);
         assert_eq!(read.initrd, spec.initrd.as_deref());
         assert_eq!(read.command_line, spec.command_line);
@@ -367,6 +370,10 @@ fn hostile_records_are_refused() {
     assert_eq!(
         first(partition::CONSOLE, &[9]),
         "partition 0 (linux): console is 9, which has no meaning"
+    );
+    assert_eq!(
+        first(partition::AFTER_CRASH, &[3]),
+        "partition 0 (linux): after crash is 3, which has no meaning"
     );
     assert_eq!(
         first(partition::KERNEL_KIND, &[2]),

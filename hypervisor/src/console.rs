@@ -293,6 +293,9 @@ impl Sources for All {
     fn monitor(&self, to: &mut [u8]) -> usize {
         operator::output(to)
     }
+    fn is_monitor_busy(&self) -> bool {
+        operator::is_busy()
+    }
 }
 
 impl Terminal for Console {

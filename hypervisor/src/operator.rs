@@ -4,19 +4,19 @@
 //! bridge, who owns what) → its rings.
 
 use crate::partition::{self, Partition};
-use crate::{console, devices, stop};
+use crate::{console, devices, pool, stop, thread};
 use ::console::{Ring, View};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Freeze, Ioda};
 use lpar::xics::Trigger;
-use lpar::{Processors, VcpuState};
+use lpar::{End, Processors, Stage, Vcpu, VcpuState};
 use map_dump::Record;
 use monitor::{
-    Action, Facts, Interrupt, Memory, Monitor, OUTPUT_BYTES, PartitionState, PeName, Processor,
-    ProcessorState, Share, Tce, Window,
+    Action, Change, Facts, Interrupt, Memory, Monitor, OUTPUT_BYTES, PartitionState, PeName,
+    Problem, Processor, ProcessorState, Registers, Share, Tce, Window,
 };
-use papr_abi::Liobn;
+use papr_abi::{GuestRealAddr, Liobn};
 use spin::Mutex;
 
 /// Bytes that may be typed ahead.
@@ -62,6 +62,11 @@ pub(crate) fn seize() {
 /// Takes answers.
 pub(crate) fn output(to: &mut [u8]) -> usize {
     ANSWERS.lock().take(to)
+}
+
+/// Returns whether there are answers to take, or one is being written.
+pub(crate) fn is_busy() -> bool {
+    MONITOR.is_locked() || ANSWERS.lock().pending() > 0
 }
 
 /// Does what was typed, as far as there is room for the answers. Returns whether there is more to do.
@@ -131,15 +136,32 @@ fn partition(lpid: u32) -> Option<&'static Partition> {
 }
 
 fn state(partition: &Partition) -> PartitionState {
-    let stopped = |vcpu: &lpar::Vcpu| vcpu.state() == VcpuState::Stopped;
-    match (
-        partition.lpar.vcpus.iter().all(stopped),
-        partition.is_ending(),
-    ) {
-        (true, _) => PartitionState::Off,
-        (false, true) => PartitionState::Ending,
-        (false, false) => PartitionState::Running,
+    match partition.life.stage() {
+        Stage::Preparing => PartitionState::Starting,
+        Stage::Running => PartitionState::Running,
+        Stage::Ending => PartitionState::Ending,
+        Stage::Off => PartitionState::Off,
     }
+}
+
+/// The registers of a virtual processor, unless it is in its guest.
+fn registers(vcpu: &Vcpu) -> Option<Registers> {
+    let shared = || pool::get()?.by_handle(vcpu.pir);
+    let thread = thread::by_pir(vcpu.pir).or_else(shared)?;
+    let context = thread.context.try_lock()?;
+    let (regs, sprs) = (&context.regs, &context.sprs);
+    Some(Registers {
+        gpr: regs.gpr,
+        pc: regs.pc,
+        msr: regs.msr,
+        lr: regs.lr,
+        ctr: regs.ctr,
+        cr: regs.cr,
+        xer: regs.xer,
+        srr: [sprs.srr0, sprs.srr1],
+        dar: sprs.dar,
+        dsisr: sprs.dsisr,
+    })
 }
 
 fn share(partition: &Partition) -> Option<Share> {
@@ -190,6 +212,35 @@ impl Facts for Machine {
                 state,
             });
         }
+    }
+
+    fn registers(&self, lpid: u32, each: &mut dyn FnMut(u32, Option<&Registers>)) {
+        let vcpus = partition(lpid).into_iter().flat_map(|of| &of.lpar.vcpus);
+        for vcpu in vcpus {
+            each(vcpu.server.0, registers(vcpu).as_ref());
+        }
+    }
+
+    fn doubleword(&self, lpid: u32, at: u64) -> Option<u64> {
+        let ram = &partition(lpid)?.lpar.ram;
+        ram.load(GuestRealAddr(at), 8).ok()
+    }
+
+    fn change(&self, lpid: u32, change: Change) -> Result<(), Problem> {
+        let partition = partition(lpid).ok_or(Problem::NoPartition)?;
+        let done = match change {
+            Change::Stop => partition.end(End::Stop, None),
+            Change::Start => partition.start(),
+            Change::Restart => match partition.end(End::Restart, None) {
+                Err(Stage::Off) => partition.start(),
+                done => done,
+            },
+        };
+        done.map_err(|stage| match stage {
+            Stage::Off => Problem::Off,
+            Stage::Running => Problem::Running,
+            Stage::Preparing | Stage::Ending => Problem::Between,
+        })
     }
 
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {

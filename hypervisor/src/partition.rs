@@ -1,27 +1,26 @@
-//! Partitions of this machine: made from the bundle, started, restarted, ended.
+//! Partitions of this machine: made from the bundle. [`life`] starts, restarts and ends them.
 
 use crate::bridge::Bridge;
 use crate::stop::{self, Reason};
 use crate::{
-    clock, console, devices, ethernet, guest_image, idle, memory, pool, presenter, soft, sources,
-    thread,
+    clock, console, devices, ethernet, idle, memory, pool, presenter, soft, sources, thread,
 };
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use lpar::dma::DmaWindows;
 use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
 use lpar::machine::{Machine, Terminal};
 use lpar::mmio::Mmio;
-use lpar::{GuestRam, Lpar, LparConfig, PoolShare, Processors, Vcpu, VcpuState, attention};
+use lpar::{AfterCrash, GuestRam, Life, Lpar, LparConfig, PoolShare, Processors, Vcpu};
 use lpar_pci::Access;
 use papr_abi::{RealAddr, Server};
 use powernv::{CpuModel, MachineInfo};
-use ppc64::percpu::MAX_THREADS;
 use ppc64::spr::{lpcr, timebase};
 use ppc64::{guest, power};
 use spin::Once;
+
+mod life;
 
 /// Bytes of a partition's non-volatile memory.
 const NVRAM_BYTES: usize = 8 * 1024;
@@ -38,22 +37,8 @@ pub(crate) struct Partition {
     pub(crate) accesses: Vec<&'static Access<Bridge>>,
     real_mode: RealMode,
     sdr1: u64,
-    /// Set while one of its threads ends or restarts it.
-    ending: AtomicBool,
-    /// How it ends once all its processors have stopped, when these share threads: an [`End`], 0 for none.
-    ends_as: AtomicU32,
-    /// Which of its lives this is, from 1: it begins anew with every restart.
-    life: AtomicU32,
-}
-
-/// How a partition's life ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum End {
-    /// It begins anew.
-    Restart = 1,
-    /// It is off for good.
-    PowerOff = 2,
+    /// The stage of its life, and which of its lives it is in.
+    pub(crate) life: Life,
 }
 
 static PARTITIONS: Once<Vec<Partition>> = Once::new();
@@ -61,9 +46,6 @@ static PARTITIONS: Once<Vec<Partition>> = Once::new();
 pub(crate) fn all() -> &'static [Partition] {
     PARTITIONS.get().map_or(&[], Vec::as_slice)
 }
-
-/// How many partitions have not ended for good.
-static LIVING: AtomicU32 = AtomicU32::new(0);
 
 /// The real mode area of a partition: what its processors reach without translation.
 /// Source: Power ISA 2.07, Book III-S 5.7.3.3 (RMOR, LPCR RMLS).
@@ -171,7 +153,7 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
             terminal(lpid),
         ));
     }
-    LIVING.store(partitions.len() as u32, SeqCst);
+    life::count(partitions.len());
     let partitions = PARTITIONS.call_once(|| partitions);
     ethernet::connect(partitions);
     devices::report();
@@ -380,6 +362,11 @@ fn make(
         ethernet,
         nvram_bytes: NVRAM_BYTES,
         security: CpuSecurity::CAUTIOUS,
+        after_crash: match image.after_crash {
+            bundle::AfterCrash::GoOn => AfterCrash::GoOn,
+            bundle::AfterCrash::Restart => AfterCrash::Restart,
+            bundle::AfterCrash::Stop => AfterCrash::Stop,
+        },
     });
     log::info!(
         "partition {name}: {} MiB at {base:#x}, real mode area {} MiB, page table {} KiB, {} cpu(s)",
@@ -395,9 +382,7 @@ fn make(
         accesses: owned.accesses,
         real_mode,
         sdr1,
-        ending: AtomicBool::new(false),
-        ends_as: AtomicU32::new(0),
-        life: AtomicU32::new(1),
+        life: Life::new(),
     }
 }
 
@@ -444,143 +429,5 @@ impl Partition {
             rmor: self.lpar.ram.base().0,
             lpcr,
         }
-    }
-
-    /// Scrubs the partition's memory, loads its images, makes its device tree and starts its first
-    /// processor. None of its processors runs.
-    fn launch(&'static self) {
-        let start = timebase();
-        memory::scrub(&self.lpar.ram);
-        let scrubbed = timebase();
-        let loaded = guest_image::place(&self.lpar, &self.image, self.real_mode, self.cpu);
-        let placed = timebase();
-        match loaded {
-            Ok(loaded) => {
-                log::info!(
-                    "partition {}: scrubbed in {} us, {} KiB of images copied and device tree made in {} us",
-                    self.lpar.name,
-                    scrubbed.wrapping_sub(start) / MICROSECOND,
-                    loaded.copied / 1024,
-                    placed.wrapping_sub(scrubbed) / MICROSECOND
-                );
-                log::info!(
-                    "partition {}: device tree at {:#x}, {} bytes",
-                    self.lpar.name,
-                    self.lpar.ram.base().0 + loaded.tree,
-                    loaded.tree_bytes
-                );
-                if let Some(first) = self.lpar.vcpus.first() {
-                    first.start(loaded.entry, loaded.tree);
-                    self.lpar.machine.threads.kick(first.pir);
-                }
-            }
-            Err(error) => refuse!("partition {}: {error}", self.lpar.name),
-        }
-    }
-
-    /// Stops all processors but `by`, whose thread calls this. Returns whether it is the one to go
-    /// on: another may be ending the partition already.
-    fn halt(&self, by: Server) -> bool {
-        /// How long a processor may take to stop, 30 s: far more than its tick, and than a busy host lets
-        /// an emulated thread wait.
-        const PATIENCE: u64 = 30 * 512_000_000;
-        if self.ending.swap(true, SeqCst) {
-            return false;
-        }
-        let others = || self.lpar.vcpus.iter().filter(|vcpu| vcpu.server != by);
-        for vcpu in others() {
-            vcpu.request(attention::LEAVE);
-            self.lpar.machine.threads.kick(vcpu.pir);
-        }
-        let start = timebase();
-        while others().any(|vcpu| vcpu.state() != VcpuState::Stopped) {
-            if timebase().wrapping_sub(start) > PATIENCE {
-                log::error!("partition {}: a processor does not stop", self.lpar.name);
-                stop::machine(Reason::Panic);
-            }
-            power::relax();
-        }
-        true
-    }
-
-    /// Starts the partition anew; its processor `by` asked for it.
-    pub(crate) fn restart(&'static self, by: Server) {
-        if self.halt(by) {
-            self.start_anew();
-        }
-    }
-
-    fn start_anew(&'static self) {
-        log::info!("partition {}: restarts", self.lpar.name);
-        self.clean();
-        self.ending.store(false, SeqCst);
-        self.launch();
-    }
-
-    /// Ends the partition for good; its processor `by` asked for it. The last one to end stops the
-    /// machine.
-    pub(crate) fn power_off(&self, by: Server) {
-        if self.halt(by) {
-            self.go_off();
-        }
-    }
-
-    fn go_off(&self) {
-        self.clean();
-        log::info!("partition {}: is off", self.lpar.name);
-        if LIVING.fetch_sub(1, SeqCst) == 1 {
-            let (used, room) = (0..MAX_THREADS)
-                .map(boot::stack_use)
-                .max()
-                .unwrap_or_default();
-            log::info!("stacks: {used} bytes of {room} used at most");
-            stop::machine(Reason::PowerOff);
-        }
-    }
-
-    /// Which of its lives this is.
-    pub(crate) fn life(&self) -> u32 {
-        self.life.load(SeqCst)
-    }
-
-    /// Whether its processors are to stop, and not to run again: it is being ended or restarted, or has ended.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(SeqCst)
-    }
-
-    /// Has all processors stop, which share threads, so that the partition then ends as `end`; its processor
-    /// `by`, which calls this, has stopped. Nobody waits: whichever stops last does the rest.
-    pub(crate) fn begin_end(&self, end: End, by: Server) {
-        if self.ending.swap(true, SeqCst) {
-            return;
-        }
-        self.ends_as.store(end as u32, SeqCst);
-        for vcpu in self.lpar.vcpus.iter().filter(|vcpu| vcpu.server != by) {
-            vcpu.request(attention::LEAVE);
-            self.lpar.machine.threads.kick(vcpu.pir);
-        }
-    }
-
-    /// Ends the partition as [`Partition::begin_end`] was told, if it was and all processors have stopped.
-    pub(crate) fn finish_end(&'static self) {
-        let mut vcpus = self.lpar.vcpus.iter();
-        if !self.is_ending() || vcpus.any(|vcpu| vcpu.state() != VcpuState::Stopped) {
-            return;
-        }
-        // Of two that stop at once one does it.
-        match self.ends_as.swap(0, SeqCst) {
-            0 => {}
-            end if end == End::Restart as u32 => self.start_anew(),
-            _ => self.go_off(),
-        }
-    }
-
-    /// Takes everything back that the partition set up in the machine.
-    fn clean(&self) {
-        lpar_pci::end_resets(&self.accesses, crate::bridge::wait);
-        lpar_pci::quiesce(&self.lpar, &self.accesses, devices::bridges());
-        self.lpar.reset();
-        self.lpar.hpt.clear();
-        self.life.fetch_add(1, SeqCst);
     }
 }

@@ -7,7 +7,7 @@
 
 use self::thread::PoolThread;
 use crate::idle::Until;
-use crate::partition::{End, Partition};
+use crate::partition::Partition;
 use crate::presenter::ICP;
 use crate::shared::{self, Shared};
 use crate::soft::{self, OPEN};
@@ -316,7 +316,7 @@ impl Pool {
             Err(why) => {
                 drop(context);
                 self.policy.lock().stop(index, timebase(), why);
-                return record.partition.finish_end();
+                return record.partition.conclude();
             }
         };
         let (lpar, vcpu) = (&record.partition.lpar, record.vcpu);
@@ -369,21 +369,17 @@ impl Pool {
         let Some(shared) = &record.shared else { return };
         let vcpu = record.vcpu;
         let mut stops = false;
-        let ends = match why {
-            Leave::Restart => Some(End::Restart),
-            Leave::PowerOff => Some(End::PowerOff),
-            _ => None,
-        };
         let stop = match why {
-            Leave::Stop | Leave::Restart | Leave::PowerOff => {
+            Leave::Stop | Leave::Restart | Leave::PowerOff | Leave::Crashed => {
                 stops = true;
                 Stop::Waiting { until: None }
             }
             Leave::Waits => waiting(shared, timer),
             Leave::Again | Leave::Slice | Leave::Yields | Leave::MachineStops => Stop::Ready,
         };
-        if let Some(end) = ends {
-            record.partition.begin_end(end, vcpu.server);
+        if let Some(end) = why.end() {
+            // Another may have asked before: then it ends as that one wants.
+            let _ = record.partition.end(end, Some(vcpu.server));
         }
         if stops {
             shared.started.store(false, Relaxed);
@@ -409,7 +405,7 @@ impl Pool {
             self.policy.lock().stop(index, timebase(), stop);
         }
         if stops {
-            record.partition.finish_end();
+            record.partition.conclude();
         }
     }
 }
@@ -438,7 +434,7 @@ fn prepare(
         return Err(Stop::Waiting { until: None });
     }
     let asked = &vcpu.attention;
-    if record.partition.is_ending() || asked.load(SeqCst) & attention::LEAVE != 0 {
+    if !record.partition.life.runs() || asked.load(SeqCst) & attention::LEAVE != 0 {
         asked.fetch_and(!attention::LEAVE, SeqCst);
         shared.started.store(false, Relaxed);
         vcpu.set_state(VcpuState::Stopped);

@@ -8,7 +8,7 @@ use crate::shared::Shared;
 use crate::{idle, presenter, stop};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lpar::machine::Presenter;
-use lpar::{Vcpu, VcpuState, attention, interrupt, vpa};
+use lpar::{End, Vcpu, VcpuState, attention, interrupt, vpa};
 use ppc64::PerCpu;
 use ppc64::context::GuestContext;
 use ppc64::percpu::MAX_THREADS;
@@ -35,6 +35,8 @@ pub(crate) enum Leave {
     Slice = 7,
     /// It gives its time to others of its partition.
     Yields = 8,
+    /// The partition has crashed, and is to stay so.
+    Crashed = 9,
 }
 
 impl Leave {
@@ -47,7 +49,18 @@ impl Leave {
             6 => Self::Waits,
             7 => Self::Slice,
             8 => Self::Yields,
+            9 => Self::Crashed,
             _ => Self::MachineStops,
+        }
+    }
+
+    /// Returns how the partition is to end, if it asked for that.
+    pub(crate) const fn end(self) -> Option<End> {
+        match self {
+            Self::Restart => Some(End::Restart),
+            Self::PowerOff => Some(End::PowerOff),
+            Self::Crashed => Some(End::Stop),
+            _ => None,
         }
     }
 }
@@ -107,12 +120,8 @@ pub(crate) fn run(cpu: &PerCpu) -> ! {
     cpu.set_handlers(crate::traps::hcall, crate::traps::exception);
     loop {
         wait_for_start(thread);
-        match enter(cpu, thread) {
-            // A dedicated one has nobody to make room for.
-            Leave::Stop | Leave::Again | Leave::Waits | Leave::Slice | Leave::Yields => {}
-            Leave::Restart => thread.partition.restart(thread.vcpu.server),
-            Leave::PowerOff => thread.partition.power_off(thread.vcpu.server),
-            Leave::MachineStops => power::park(),
+        if enter(cpu, thread) == Leave::MachineStops {
+            power::park();
         }
     }
 }
@@ -151,8 +160,13 @@ fn wait_for_start(thread: &Thread) {
             power::park();
         }
         if vcpu.state() == VcpuState::Running {
-            return;
+            if thread.partition.life.runs() {
+                return;
+            }
+            // Started while all are to stop.
+            vcpu.set_state(VcpuState::Stopped);
         }
+        thread.partition.conclude();
         vcpu.attention.fetch_and(!attention::LEAVE, SeqCst);
         idle::sleep(thread, idle::Guest::None);
     }
@@ -183,6 +197,10 @@ fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
     // From here nobody translates by this partition's table.
     power::reset_thread();
     presenter::ICP.set_cppr(vcpu.pir, presenter::PARKED_CPPR);
+    if let Some(end) = why.end() {
+        // Another may have asked before: then it ends as that one wants.
+        let _ = partition.end(end, Some(vcpu.server));
+    }
     vcpu.set_state(VcpuState::Stopped);
     why
 }

@@ -70,6 +70,7 @@ fn follow_up(thread: &Thread, after: After) -> u64 {
         After::StopSelf => return Leave::Stop as u64,
         After::Restart => return Leave::Restart as u64,
         After::PowerOff => return Leave::PowerOff as u64,
+        After::Crashed => return Leave::Crashed as u64,
     }
     // An interrupt for the guest needs SRR0 and SRR1, which the hcall returns by: go the long way.
     if thread.vcpu.attention.load(SeqCst) & attention::SYSTEM_RESET != 0 {

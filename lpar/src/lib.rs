@@ -28,6 +28,7 @@ pub mod hcall;
 pub mod hpt;
 pub mod icp;
 pub mod interrupt;
+mod life;
 pub mod load;
 pub mod machine;
 pub mod mmio;
@@ -47,7 +48,8 @@ pub mod xics;
 #[cfg(test)]
 mod testing;
 
-pub use partition::{Lpar, LparConfig, PoolShare, Processors};
+pub use life::{End, Life, Stage};
+pub use partition::{AfterCrash, Lpar, LparConfig, PoolShare, Processors};
 pub use ram::{GuestRam, OutsideRam};
 pub use refusal::{HResult, Refusal};
 pub use vcpu::{Vcpu, VcpuState, attention};

@@ -41,6 +41,18 @@ pub struct PoolShare {
     pub weight: u8,
 }
 
+/// What follows when a partition tells that it has crashed (ibm,os-term).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterCrash {
+    /// It goes on, and does what it is set up to do.
+    #[default]
+    GoOn,
+    /// It begins anew.
+    Restart,
+    /// It is stopped.
+    Stop,
+}
+
 /// What a partition is made from.
 pub struct LparConfig {
     /// Its name, for people.
@@ -71,6 +83,8 @@ pub struct LparConfig {
     pub nvram_bytes: usize,
     /// What H_GET_CPU_CHARACTERISTICS answers.
     pub security: CpuSecurity,
+    /// What follows when it has crashed.
+    pub after_crash: AfterCrash,
 }
 
 /// A logical partition: shared by all its processors, so all of it is atomics or behind small locks.
@@ -112,6 +126,8 @@ pub struct Lpar {
     pub modes: Modes,
     /// What H_GET_CPU_CHARACTERISTICS answers.
     pub security: CpuSecurity,
+    /// What follows when it has crashed.
+    pub after_crash: AfterCrash,
     /// Its non-volatile memory.
     pub nvram: Nvram,
     /// Its operator panel.
@@ -155,6 +171,7 @@ impl Lpar {
             ethernet,
             nvram_bytes,
             security,
+            after_crash,
         } = config;
         let irqs = pci.iter().flat_map(PciFunction::irqs);
         let xics = Xics::new(irqs.chain([vio::irqs(&ethernet)]));
@@ -184,6 +201,7 @@ impl Lpar {
             soft_xics,
             modes: Modes::new(),
             security,
+            after_crash,
             nvram: Nvram::new(nvram_bytes),
             panel: Panel::new(),
             scanned: AtomicBool::new(false),

@@ -279,6 +279,7 @@ impl Rig {
             ethernet: vec![],
             nvram_bytes: 0,
             security: CpuSecurity::EMULATED,
+            after_crash: Default::default(),
         });
         Self {
             lpar,

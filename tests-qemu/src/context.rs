@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::{EthernetSpec, Load, PartitionSpec};
-use bundle::{Console, Device, Processors};
+use bundle::{AfterCrash, Console, Device, Processors};
 use qemu_run::{Machine, Session};
 use regex::Regex;
 
@@ -133,6 +133,7 @@ impl Context {
             cpus: 2,
             processors: Processors::Dedicated,
             console: Console::Vty,
+            after_crash: AfterCrash::GoOn,
             kernel: read(&self.guest_test)?,
             load: Load::Elf,
             initrd: None,

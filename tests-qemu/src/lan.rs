@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Processors};
+use bundle::{AfterCrash, Console, Processors};
 use qemu_run::Session;
 
 use crate::case::{Case, Outcome};
@@ -49,6 +49,7 @@ fn pair(context: &Context, processors: Processors, cpus: u32) -> Outcome {
         cpus: 1,
         processors,
         console,
+        after_crash: AfterCrash::GoOn,
         kernel: kernel.clone(),
         load: Load::Elf,
         initrd: Some(initrd.clone()),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Processors};
+use bundle::{AfterCrash, Console, Processors};
 use qemu_run::{HttpFixture, Machine, Session, Source, disk};
 
 use crate::case::{Case, Outcome, Part, Verdict};
@@ -133,6 +133,7 @@ pub(crate) fn boot(
         cpus: 2,
         processors: variant.processors,
         console: Console::Vty,
+        after_crash: AfterCrash::GoOn,
         kernel,
         load: Load::Elf,
         initrd: Some(initrd),

@@ -44,7 +44,7 @@ fn boot(context: &Context) -> Result<Session> {
 }
 
 /// The monitor of a session.
-struct Operator<'a> {
+pub(crate) struct Operator<'a> {
     session: &'a mut Session,
     limit: Duration,
 }
@@ -52,26 +52,31 @@ struct Operator<'a> {
 impl<'a> Operator<'a> {
     /// Enters it, once both partitions listen.
     fn enter(session: &'a mut Session, limit: Duration) -> Result<Self> {
-        let mut operator = Self { session, limit };
         for _ in 0..2 {
-            operator.line("^(one|two): guest-test: echo$")?;
+            session.wait_for(&regex("^(one|two): guest-test: echo$")?, limit)?;
         }
+        Self::begin(session, limit)
+    }
+
+    /// Enters it at once.
+    pub(crate) fn begin(session: &'a mut Session, limit: Duration) -> Result<Self> {
+        let mut operator = Self { session, limit };
         operator.types("\x1dm")?;
         operator.line(r"^bulkhead\| console: the monitor")?;
         operator.line("^monitor> $")?;
         Ok(operator)
     }
 
-    fn types(&mut self, keys: &str) -> Result<()> {
+    pub(crate) fn types(&mut self, keys: &str) -> Result<()> {
         Ok(self.session.send(keys)?)
     }
 
-    fn line(&mut self, pattern: &str) -> Result<String> {
+    pub(crate) fn line(&mut self, pattern: &str) -> Result<String> {
         Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
     }
 
     /// Types a command and meets lines of its answer in order, then the next prompt.
-    fn asks(&mut self, command: &str, lines: &[&str]) -> Result<()> {
+    pub(crate) fn asks(&mut self, command: &str, lines: &[&str]) -> Result<()> {
         self.types(&format!("{command}\r"))?;
         for line in lines {
             self.line(line)?;

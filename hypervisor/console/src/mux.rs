@@ -67,6 +67,8 @@ pub trait Sources {
     fn lost_lines(&self) -> Option<u32>;
     /// Takes output of the monitor.
     fn monitor(&self, to: &mut [u8]) -> usize;
+    /// Returns whether there is more of that, or soon will be without a key.
+    fn is_monitor_busy(&self) -> bool;
 }
 
 /// The output of a console: a [`Ring`] of any size.
@@ -269,6 +271,10 @@ impl Mux {
 
     /// Stages a line of the log, if one may be shown now.
     fn log(&mut self, sources: &dyn Sources) -> bool {
+        // What is typed may be broken, and is shown again; an answer is not.
+        if self.view == View::Monitor && self.mid_line && sources.is_monitor_busy() {
+            return false;
+        }
         let line = match sources.log_mark() {
             Some(mark) if self.is_early(mark, sources) => None,
             Some(_) => sources.log_line(),

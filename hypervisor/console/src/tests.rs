@@ -2,7 +2,7 @@
 
 use crate::mux::Output;
 use crate::{LogLine, LogRing, Mark, Mux, Ring, Routed, Sources, View};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Ticks that an unfinished line waits.
 const PATIENCE: u64 = 100;
@@ -12,6 +12,7 @@ struct Fake {
     rings: Vec<RefCell<Ring<Vec<u8>>>>,
     log: RefCell<LogRing<8>>,
     monitor: RefCell<Ring<Vec<u8>>>,
+    composing: Cell<bool>,
 }
 
 impl Fake {
@@ -22,6 +23,7 @@ impl Fake {
             rings: names.iter().map(ring).collect(),
             log: RefCell::default(),
             monitor: RefCell::new(Ring::new(vec![0; 256], 0)),
+            composing: Cell::new(false),
         };
         let mut mux = Mux::new();
         mux.set_patience(PATIENCE);
@@ -62,6 +64,9 @@ impl Sources for Fake {
     }
     fn monitor(&self, to: &mut [u8]) -> usize {
         self.monitor.borrow_mut().take(to)
+    }
+    fn is_monitor_busy(&self) -> bool {
+        self.composing.get() || self.monitor.borrow().pending() > 0
     }
 }
 
@@ -261,6 +266,23 @@ fn the_monitor_has_the_line_and_gets_its_prompt_back_after_a_log_line() {
     // Back: what was missed is shown.
     type_in(&mut mux, &fake, b"\x1d1");
     assert!(out(&mut mux, &fake, 0).ends_with("login: unseen\n"));
+}
+
+#[test]
+fn a_line_of_the_log_waits_for_the_end_of_an_answers_line() {
+    let (fake, mut mux) = Fake::new(&["one"]);
+    type_in(&mut mux, &fake, b"\x1dm");
+    out(&mut mux, &fake, 0);
+    let line = "x".repeat(100);
+    fake.monitor.borrow_mut().put(line.as_bytes());
+    mux.fill(&fake, 0);
+    fake.composing.set(true);
+    fake.log("logged", 0);
+    assert_eq!(out(&mut mux, &fake, 0), line);
+    fake.monitor.borrow_mut().put(b"y\n> ");
+    fake.composing.set(false);
+    assert_eq!(out(&mut mux, &fake, 0), "y\n> \nbulkhead| logged\n");
+    assert!(mux.broken());
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum Argument {
     Window,
     /// How many.
     Count,
+    /// A real address of a partition.
+    Address,
 }
 
 impl Argument {
@@ -24,6 +26,7 @@ impl Argument {
             Self::Pe => "PE",
             Self::Window => "LIOBN",
             Self::Count => "COUNT",
+            Self::Address => "ADDRESS",
         }
     }
 }
@@ -52,6 +55,12 @@ pub enum Problem {
     Missing(Argument),
     /// An argument is no number.
     NoNumber,
+    /// The partition is off.
+    Off,
+    /// The partition runs.
+    Running,
+    /// The partition is between the two.
+    Between,
 }
 
 impl fmt::Display for Problem {
@@ -63,6 +72,9 @@ impl fmt::Display for Problem {
             Self::NoWindow => f.write_str("there is no such DMA window; tce list shows all"),
             Self::Missing(argument) => write!(f, "{} is missing", argument.name()),
             Self::NoNumber => f.write_str("that is no number"),
+            Self::Off => f.write_str("it is off; lpar start starts it"),
+            Self::Running => f.write_str("it runs; lpar restart starts it anew"),
+            Self::Between => f.write_str("it is being started or stopped; try again"),
         }
     }
 }
@@ -76,6 +88,8 @@ pub enum Run {
     Dump(fn(&Request<'_>, &mut Page<'_>) -> Result<(), Problem>),
     /// Checks what is asked for, and leaves it to the monitor's caller.
     Act(fn(&Request<'_>) -> Result<Action, Problem>),
+    /// Has the machine do it; returns what is said of that.
+    Do(fn(&Request<'_>) -> Result<&'static str, Problem>),
 }
 
 /// A row of the table.
@@ -87,6 +101,8 @@ pub struct Command {
     pub argument: Option<Argument>,
     /// Whether it must follow.
     pub required: bool,
+    /// What may follow that.
+    pub more: &'static [Argument],
     /// What it does, for people.
     pub help: &'static str,
     /// How.
@@ -97,11 +113,25 @@ pub struct Command {
 pub struct Request<'a> {
     /// The word after it, empty if there is none.
     pub word: &'a str,
+    /// What follows that, empty if nothing does.
+    pub more: &'a str,
     /// The machine.
     pub facts: &'a dyn Facts,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Makes the request that the `words` after a command are.
+    #[must_use]
+    pub fn new(words: &'a str, facts: &'a dyn Facts) -> Self {
+        let words = words.trim();
+        let (word, more) = words.split_once(' ').unwrap_or((words, ""));
+        Self {
+            word,
+            more: more.trim_start(),
+            facts,
+        }
+    }
+
     /// Has `see` look at the partition that the word names.
     ///
     /// # Errors
@@ -131,13 +161,28 @@ impl Request<'_> {
     /// # Errors
     /// [`Problem::NoNumber`].
     pub fn number(&self) -> Result<Option<u32>, Problem> {
-        let parsed = match (self.word, self.word.strip_prefix("0x")) {
-            ("", _) => return Ok(None),
-            (_, Some(hex)) => u32::from_str_radix(hex, 16),
-            (decimal, None) => decimal.parse(),
-        };
-        parsed.map(Some).map_err(|_| Problem::NoNumber)
+        let parsed = number(self.word)?.map(u32::try_from);
+        parsed.transpose().map_err(|_| Problem::NoNumber)
     }
+
+    /// Returns the numbers that the first two words of [`Request::more`] are, as [`Request::number`] does.
+    ///
+    /// # Errors
+    /// [`Problem::NoNumber`].
+    pub fn more_numbers(&self) -> Result<[Option<u64>; 2], Problem> {
+        let mut words = self.more.split_ascii_whitespace();
+        let mut next = || number(words.next().unwrap_or_default());
+        Ok([next()?, next()?])
+    }
+}
+
+fn number(word: &str) -> Result<Option<u64>, Problem> {
+    let parsed = match (word, word.strip_prefix("0x")) {
+        ("", _) => return Ok(None),
+        (_, Some(hex)) => u64::from_str_radix(hex, 16),
+        (decimal, None) => decimal.parse(),
+    };
+    parsed.map(Some).map_err(|_| Problem::NoNumber)
 }
 
 /// Finds the command that `line` begins with, and returns the words after it.

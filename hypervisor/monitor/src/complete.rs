@@ -116,7 +116,7 @@ fn arguments(argument: Argument, facts: &dyn Facts, each: &mut dyn FnMut(&str)) 
                 });
             });
         }
-        Argument::Count => {}
+        Argument::Count | Argument::Address => {}
     }
 }
 
@@ -162,14 +162,15 @@ mod tests {
     #[test]
     fn commands_and_what_they_name_are_completed() {
         assert_eq!(all("lp"), ["lpar"]);
-        assert_eq!(all("lpar "), ["list", "show"]);
-        assert_eq!(all("lpar s"), ["show"]);
+        let words = ["list", "show", "stop", "start", "restart", "dump"];
+        assert_eq!(all("lpar "), words);
+        assert_eq!(all("lpar sh"), ["show"]);
         assert_eq!(all("lpar show "), ["linux", "db"]);
         assert_eq!(all("lpar  show d"), ["db"]);
         assert_eq!(all("pe show "), ["0:1", "1:2"]);
         assert_eq!(all("tce show 0x8001"), ["0x80010002"]);
         assert!(all("").contains(&"help".to_owned()));
-        for line in ["x", "lpar show db ", "lpar list ", "log "] {
+        for line in ["x", "lpar show db ", "lpar dump db ", "lpar list ", "log "] {
             assert_eq!(all(line), [""; 0], "{line}");
         }
     }

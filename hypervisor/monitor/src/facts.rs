@@ -1,5 +1,6 @@
 //! What the monitor is told of the machine: [`Facts`].
 
+use crate::command::Problem;
 use core::fmt;
 use ioda::{Freeze, PeNumber};
 use map_dump::Record;
@@ -7,11 +8,13 @@ use map_dump::Record;
 /// What a partition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionState {
-    /// At least one of its processors runs.
+    /// It is being loaded.
+    Starting,
+    /// Its processors may run.
     Running,
-    /// It ends, or begins anew.
+    /// They are to stop.
     Ending,
-    /// None of its processors runs.
+    /// None of them runs.
     Off,
 }
 
@@ -73,6 +76,42 @@ pub struct Processor {
     pub pir: Option<u32>,
     /// What it does.
     pub state: ProcessorState,
+}
+
+/// Registers of a virtual processor, as they are while it does not run.
+#[derive(Clone, Debug)]
+pub struct Registers {
+    /// r0 to r31.
+    pub gpr: [u64; 32],
+    /// The next instruction.
+    pub pc: u64,
+    /// Machine state.
+    pub msr: u64,
+    /// Link.
+    pub lr: u64,
+    /// Count.
+    pub ctr: u64,
+    /// Condition, in the low 32 bits.
+    pub cr: u64,
+    /// Fixed-point exception.
+    pub xer: u64,
+    /// Where the last interrupt came from, and the machine state there.
+    pub srr: [u64; 2],
+    /// Data address of the last storage interrupt.
+    pub dar: u64,
+    /// What that was.
+    pub dsisr: u64,
+}
+
+/// What a partition is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// To be off, at once.
+    Stop,
+    /// To begin, being off.
+    Start,
+    /// To begin anew, whether it runs or is off.
+    Restart,
 }
 
 /// An interrupt source of a partition.
@@ -175,12 +214,21 @@ fn write_to(left: &mut &mut [u8], text: fmt::Arguments<'_>) -> fmt::Result {
     fmt::Write::write_fmt(&mut Bytes(left), text)
 }
 
-/// What the machine tells of itself. Everything may change between two calls; nothing waits for a device or a guest.
+/// What the machine tells of itself, and can be asked to do. Everything may change between two calls; nothing waits for a device or a guest.
 pub trait Facts {
     /// Gives each partition, by rising id.
     fn partitions(&self, each: &mut dyn FnMut(&Partition<'_>));
     /// Gives each processor of partition `lpid`.
     fn processors(&self, lpid: u32, each: &mut dyn FnMut(&Processor));
+    /// Gives each processor of partition `lpid`, by its server number, with its registers; `None` while it runs.
+    fn registers(&self, lpid: u32, each: &mut dyn FnMut(u32, Option<&Registers>));
+    /// Returns the doubleword at real address `at` of partition `lpid`, a multiple of 8, if that has memory there.
+    fn doubleword(&self, lpid: u32, at: u64) -> Option<u64>;
+    /// Has partition `lpid` change, which takes a while; the log tells of it.
+    ///
+    /// # Errors
+    /// [`Problem::NoPartition`], [`Problem::Off`], [`Problem::Running`], [`Problem::Between`].
+    fn change(&self, lpid: u32, change: Change) -> Result<(), Problem>;
     /// Gives each interrupt source of partition `lpid`, by rising number.
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt));
     /// Gives each DMA window of partition `lpid`.

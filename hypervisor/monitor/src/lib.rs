@@ -1,7 +1,7 @@
 //! The monitor: what an operator types on the hypervisor's console, and what is answered.
 //!
 //! - [`Monitor`]: takes bytes, gives text; [`Action`]s are left to the caller.
-//! - [`Facts`]: what the machine tells of itself. The hypervisor implements it.
+//! - [`Facts`]: what the machine tells of itself, and can be asked to do. The hypervisor implements it.
 //! - [`COMMANDS`]: every command, a row each. Help and completion come from the rows.
 //!
 //! Nothing here waits or allocates, and one byte typed gives at most [`OUTPUT_BYTES`] of text: long answers come a page
@@ -32,8 +32,8 @@ mod testing;
 pub use command::{Action, Argument, Command, Problem, Request, Run};
 pub use commands::COMMANDS;
 pub use facts::{
-    Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState, Share,
-    Tce, Window,
+    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState,
+    Registers, Share, Tce, Window,
 };
 pub use page::Page;
 pub use session::{Monitor, OUTPUT_BYTES};

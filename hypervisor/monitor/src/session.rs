@@ -24,8 +24,8 @@ const _: () = assert!((DUMP as usize + 2) * (4 * DUMP_COLUMNS + 8) <= OUTPUT_BYT
 #[derive(Clone, Copy, Debug)]
 struct Running {
     command: &'static Command,
-    /// The word after the command.
-    word: [u8; LINE],
+    /// The words after the command.
+    words: [u8; LINE],
     used: usize,
     shown: u32,
 }
@@ -134,10 +134,10 @@ impl Monitor {
             }
             return None;
         };
-        let mut words = rest.split_ascii_whitespace();
-        let word = words.next().unwrap_or_default();
-        let request = Request { word, facts };
-        let problem = match (words.next(), command.argument, word) {
+        let request = Request::new(rest, facts);
+        let word = request.word;
+        let mut beyond = request.more.split_ascii_whitespace();
+        let problem = match (beyond.nth(command.more.len()), command.argument, word) {
             (Some(more), _, _) => Err(("one word too many", more)),
             (None, None, "") => Ok(()),
             (None, None, more) => Err(("one word too many", more)),
@@ -155,13 +155,21 @@ impl Monitor {
                 })
                 .ok();
         }
+        if let Run::Do(run) = command.run {
+            let _ = match run(&request) {
+                Ok(done) => write!(out, "{done}\r\n"),
+                Err(problem) => write!(out, "{}: {problem}\r\n", command.words),
+            };
+            return None;
+        }
+        let words = rest.trim();
         let mut running = Running {
             command,
-            word: [0; LINE],
-            used: word.len(),
+            words: [0; LINE],
+            used: words.len(),
             shown: 0,
         };
-        for (to, from) in running.word.iter_mut().zip(word.bytes()) {
+        for (to, from) in running.words.iter_mut().zip(words.bytes()) {
             *to = from;
         }
         self.running = Some(running);
@@ -175,9 +183,9 @@ impl Monitor {
         let Some(running) = self.running.as_mut() else {
             return;
         };
-        let word = running.word.get(..running.used).unwrap_or_default();
-        let word = core::str::from_utf8(word).unwrap_or_default();
-        let request = Request { word, facts };
+        let words = running.words.get(..running.used).unwrap_or_default();
+        let words = core::str::from_utf8(words).unwrap_or_default();
+        let request = Request::new(words, facts);
         let columns = match running.command.run {
             Run::Dump(_) => DUMP_COLUMNS,
             _ => COLUMNS,
@@ -185,7 +193,7 @@ impl Monitor {
         let mut page = Page::new(out, running.shown, lines, columns);
         let done = match running.command.run {
             Run::Show(show) | Run::Dump(show) => show(&request, &mut page),
-            Run::Act(_) => Ok(()),
+            Run::Act(_) | Run::Do(_) => Ok(()),
         };
         let more = page.is_full();
         running.shown = running.shown.saturating_add(lines);
@@ -246,6 +254,7 @@ impl Default for Monitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Change;
     use crate::testing::Machine;
 
     struct Dialogue {
@@ -297,6 +306,12 @@ mod tests {
             ("tce show 7", "tce show: there is no such DMA window"),
             ("log x", "log: that is no number"),
             ("attach quiet", "attach: there is no such partition"),
+            ("lpar dump", "lpar dump: missing: LPAR"),
+            ("lpar dump db x", "lpar dump: that is no number"),
+            ("lpar dump db 0 0 0", "lpar dump: one word too many: 0"),
+            ("lpar start x", "lpar start: there is no such partition"),
+            ("lpar start linux", "lpar start: it runs; lpar restart"),
+            ("lpar stop db", "lpar stop: it is off; lpar start"),
         ] {
             let (text, action) = dialogue.keys(&format!("{line}\r"));
             assert!(text.contains(&format!("\n{wanted}")), "{line}: {text}");
@@ -304,6 +319,21 @@ mod tests {
             assert_eq!(action, None);
         }
         assert_eq!(dialogue.keys("  \r").0, "  \nmonitor> ");
+    }
+
+    #[test]
+    fn partitions_are_started_and_stopped() {
+        let mut dialogue = Dialogue::new();
+        for (line, wanted, change) in [
+            ("lpar stop linux", "it is being stopped", (1, Change::Stop)),
+            ("lpar restart 1", "it begins anew", (1, Change::Restart)),
+            ("lpar start db", "it is being started", (2, Change::Start)),
+            ("lpar restart db", "it begins anew", (2, Change::Restart)),
+        ] {
+            let (text, _) = dialogue.keys(&format!("{line}\r"));
+            assert!(text.ends_with(&format!("\n{wanted}\nmonitor> ")), "{text}");
+            assert_eq!(dialogue.machine.changed.take(), Some(change));
+        }
     }
 
     #[test]
@@ -351,9 +381,12 @@ mod tests {
         let mut dialogue = Dialogue::new();
         assert_eq!(dialogue.keys("lp\t").0, "lpar ");
         let (text, _) = dialogue.keys("\t");
-        assert_eq!(text, "\nlist  show  \nmonitor> lpar ");
         assert_eq!(
-            dialogue.keys("s\td\t\x15").0.replace('\x08', ""),
+            text,
+            "\nlist  show  stop  start  restart  dump  \nmonitor> lpar "
+        );
+        assert_eq!(
+            dialogue.keys("sh\td\t\x15").0.replace('\x08', ""),
             "show db ".to_owned() + &" ".repeat(13)
         );
         assert_eq!(dialogue.keys("nothing\t").0, "nothing");

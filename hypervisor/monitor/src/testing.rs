@@ -1,32 +1,35 @@
 //! A machine of two partitions, for tests.
 
-use crate::command::{Request, Run, find};
+use crate::command::{Problem, Request, Run, find};
 use crate::facts::{
-    Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState, Share,
-    Tce, Window,
+    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState,
+    Registers, Share, Tce, Window,
 };
 use crate::page::DUMP_COLUMNS;
 use crate::{COMMANDS, Page};
+use core::cell::Cell;
 use ioda::{Bdf, DmaModel, Freeze, M32Caps, M64Window, PeNumber, RidRule};
 use map_dump::{FunctionRole, Generation, M64Owner, Owner, Record};
 use pci::Place;
 
-pub(crate) struct Machine;
+#[derive(Default)]
+pub(crate) struct Machine {
+    /// What a partition was asked to do last.
+    pub(crate) changed: Cell<Option<(u32, Change)>>,
+}
 
 impl Machine {
-    pub(crate) const fn new() -> Self {
-        Self
+    pub(crate) fn new() -> Self {
+        Self::default()
     }
 }
 
-/// All that command `words` answers.
-pub(crate) fn answer(words: &str, word: &str) -> String {
+/// All that command `words` answers, `arguments` being after it.
+pub(crate) fn answer(words: &str, arguments: &str) -> String {
     let (command, _) = find(COMMANDS, words).expect("a command");
     let mut text = String::new();
-    let request = Request {
-        word,
-        facts: &Machine,
-    };
+    let machine = Machine::new();
+    let request = Request::new(arguments, &machine);
     let (Run::Show(run) | Run::Dump(run)) = command.run else {
         panic!("{words} shows nothing");
     };
@@ -107,6 +110,35 @@ impl Facts for Machine {
                 pir: (lpid == 1).then_some(0x20 + server),
                 state,
             });
+        }
+    }
+    fn registers(&self, _: u32, each: &mut dyn FnMut(u32, Option<&Registers>)) {
+        let registers = Registers {
+            gpr: core::array::from_fn(|n| n as u64),
+            pc: 0x100,
+            msr: 0x8000_0000_0000_1000,
+            lr: 3,
+            ctr: 4,
+            cr: 5,
+            xer: 6,
+            srr: [7, 8],
+            dar: 10,
+            dsisr: 11,
+        };
+        each(0, Some(&registers));
+        each(1, None);
+    }
+    fn doubleword(&self, _: u32, at: u64) -> Option<u64> {
+        (at < 4096).then_some(0x4142_431b_0000_0000 | at)
+    }
+    fn change(&self, lpid: u32, change: Change) -> Result<(), Problem> {
+        match (lpid, change) {
+            (1, Change::Start) => Err(Problem::Running),
+            (2, Change::Stop) => Err(Problem::Off),
+            _ => {
+                self.changed.set(Some((lpid, change)));
+                Ok(())
+            }
         }
     }
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {

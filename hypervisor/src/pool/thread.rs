@@ -148,7 +148,7 @@ impl PoolThread {
     /// Points the thread at `partition`, the pool's at `place`.
     pub(super) fn select(&self, place: usize, partition: &Partition) {
         let registers = partition.registers();
-        let life = partition.life();
+        let life = partition.life.number();
         let known = self.lives.get(place).map(|known| known.swap(life, Relaxed)) == Some(life);
         let here = self.selected.swap(place + 1, Relaxed) == place + 1;
         if known && here {

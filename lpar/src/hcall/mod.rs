@@ -88,8 +88,10 @@ pub enum After {
     StopSelf,
     /// The whole partition starts anew (system-reboot).
     Restart,
-    /// The whole partition stops for good (power-off, os-term).
+    /// The whole partition is off (power-off).
     PowerOff,
+    /// The whole partition is stopped, having crashed (ibm,os-term).
+    Crashed,
 }
 
 /// The calling virtual processor and its partition.

@@ -2,6 +2,7 @@
 //! "system-reboot", "ibm,os-term".
 
 use super::{Call, Failure, Inputs, Outputs, Row, RtasResult};
+use crate::AfterCrash;
 use crate::hcall::{After, Caller};
 use papr_abi::GuestRealAddr;
 use papr_abi::rtas::Status;
@@ -54,8 +55,9 @@ const MESSAGE_BYTES: usize = 256;
 /// `ibm,os-term`: the operating system tells why it ends.
 ///
 /// Source: LoPAR 2.9, "ibm,os-term". The text, as far as it lies in the partition's memory and up to
-/// 256 bytes, goes to the log with everything that is not plain text escaped. It returns always, which
-/// the property `ibm,extended-os-term` says. Failures:
+/// 256 bytes, goes to the log with everything that is not plain text escaped. It returns, as the property
+/// `ibm,extended-os-term` says, unless its owner has chosen for the partition what is to follow
+/// ([`AfterCrash`]). Failures:
 /// - [`Status::Parameter`]: the text does not begin in the partition's memory.
 #[doc(alias = "ibm,os-term")]
 #[derive(Debug)]
@@ -92,6 +94,11 @@ impl Call for OsTerm {
             caller.lpar.name,
             text.escape_ascii()
         );
+        match caller.lpar.after_crash {
+            AfterCrash::GoOn => {}
+            AfterCrash::Restart => caller.after = After::Restart,
+            AfterCrash::Stop => caller.after = After::Crashed,
+        }
         Ok(Status::Success)
     }
 }

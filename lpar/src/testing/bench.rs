@@ -516,6 +516,7 @@ impl Bench {
             ethernet: vec![],
             nvram_bytes: 8192,
             security: CpuSecurity::EMULATED,
+            after_crash: Default::default(),
         };
         change(&mut config);
         let lpar: &'static Lpar = leak(Lpar::new(config));

@@ -3,8 +3,8 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bundle::build::{EthernetSpec, Load, PartitionSpec, pack, pack_unchecked, seal};
 use bundle::{
-    Bundle, Console, Device, DevicePath, Ethernet, Kernel, MAX_COMMAND_LINE_BYTES, MAX_CPUS,
-    MAX_ENTITLEMENT_PER_CPU, MAX_MEMORY_BYTES, MAX_MSIS, MAX_VLAN, MEMORY_GRANULE_BYTES,
+    AfterCrash, Bundle, Console, Device, DevicePath, Ethernet, Kernel, MAX_COMMAND_LINE_BYTES,
+    MAX_CPUS, MAX_ENTITLEMENT_PER_CPU, MAX_MEMORY_BYTES, MAX_MSIS, MAX_VLAN, MEMORY_GRANULE_BYTES,
     MIN_ENTITLEMENT_PER_CPU, Partition, Processors,
 };
 
@@ -154,6 +154,7 @@ fn spec(partition: &Partition<'_>) -> PartitionSpec {
         cpus: partition.cpus,
         processors: partition.processors,
         console: partition.console,
+        after_crash: partition.after_crash,
         kernel: partition.kernel.image().to_vec(),
         load,
         initrd: partition.initrd.map(<[u8]>::to_vec),
@@ -247,6 +248,11 @@ fn partition(u: &mut Unstructured<'_>) -> Result<PartitionSpec> {
             Console::None
         } else {
             Console::Vty
+        },
+        after_crash: if choice & 128 == 0 {
+            AfterCrash::GoOn
+        } else {
+            AfterCrash::Stop
         },
         kernel,
         load,

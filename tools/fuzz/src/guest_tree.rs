@@ -97,6 +97,7 @@ fn partition(u: &mut Unstructured<'_>, machine: &'static Machine) -> Result<Lpar
         ethernet: Vec::new(),
         nvram_bytes: 0,
         security: CpuSecurity::CAUTIOUS,
+        after_crash: Default::default(),
     }))
 }
 

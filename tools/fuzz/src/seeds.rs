@@ -7,7 +7,7 @@ pub use calls::{hcalls, rtas};
 use crate::machine_tree::{self, TREES};
 use crate::{bundles, config_space, kernel};
 use bundle::build::{EthernetSpec, Load, PartitionSpec, pack};
-use bundle::{Console, Device, Processors};
+use bundle::{AfterCrash, Console, Device, Processors};
 
 /// Names and bytes.
 type Seeds = Vec<(String, Vec<u8>)>;
@@ -88,6 +88,7 @@ pub fn bundle() -> Seeds {
         cpus: 2,
         processors: Processors::Dedicated,
         console: Console::Vty,
+        after_crash: AfterCrash::Restart,
         kernel: vec![0x7f; 200],
         load: Load::Elf,
         initrd: Some(vec![0x1f; 100]),

@@ -9,6 +9,7 @@ use map_dump::{Owner, Record};
 
 const fn state(state: PartitionState) -> &'static str {
     match state {
+        PartitionState::Starting => "starting",
         PartitionState::Running => "running",
         PartitionState::Ending => "ending",
         PartitionState::Off => "off",

@@ -1,5 +1,7 @@
 //! Every command.
 
+mod dump;
+mod life;
 mod log;
 mod lpar;
 mod map;
@@ -19,6 +21,29 @@ pub const COMMANDS: &[Command] = &[
         Argument::Partition,
         show("lpar show", "what a partition is and owns", lpar::show),
     ),
+    of(
+        Argument::Partition,
+        run("lpar stop", "stops a partition at once", life::stop),
+    ),
+    of(
+        Argument::Partition,
+        run("lpar start", "starts one that is off", life::start),
+    ),
+    of(
+        Argument::Partition,
+        run("lpar restart", "has one begin anew", life::restart),
+    ),
+    Command {
+        more: &[Argument::Address, Argument::Count],
+        ..of(
+            Argument::Partition,
+            show(
+                "lpar dump",
+                "registers; memory from ADDRESS, COUNT bytes",
+                dump::show,
+            ),
+        )
+    },
     show("pe list", "all endpoints that somebody owns", pe::list),
     of(
         Argument::Pe,
@@ -59,14 +84,27 @@ pub const COMMANDS: &[Command] = &[
 
 type Show = fn(&Request<'_>, &mut Page<'_>) -> Result<(), Problem>;
 
-const fn show(words: &'static str, help: &'static str, run: Show) -> Command {
+const fn row(words: &'static str, help: &'static str, run: Run) -> Command {
     Command {
         words,
         argument: None,
         required: false,
+        more: &[],
         help,
-        run: Run::Show(run),
+        run,
     }
+}
+
+const fn show(words: &'static str, help: &'static str, run: Show) -> Command {
+    row(words, help, Run::Show(run))
+}
+
+const fn run(
+    words: &'static str,
+    help: &'static str,
+    run: fn(&Request<'_>) -> Result<&'static str, Problem>,
+) -> Command {
+    row(words, help, Run::Do(run))
 }
 
 const fn act(
@@ -74,13 +112,7 @@ const fn act(
     help: &'static str,
     run: fn(&Request<'_>) -> Result<Action, Problem>,
 ) -> Command {
-    Command {
-        words,
-        argument: None,
-        required: false,
-        help,
-        run: Run::Act(run),
-    }
+    row(words, help, Run::Act(run))
 }
 
 /// The command, with an argument that must be there.
@@ -112,7 +144,10 @@ fn help(_: &Request<'_>, page: &mut Page<'_>) -> Result<(), Problem> {
             };
             let _ = write!(usage, "{open}{}{close}", argument.name());
         }
-        page.line(format_args!("{:18}{}", usage.as_str(), command.help));
+        for argument in command.more {
+            let _ = write!(usage, " [{}]", argument.name());
+        }
+        page.line(format_args!("{:34}{}", usage.as_str(), command.help));
     }
     page.line(format_args!(
         "Tab completes; Ctrl-] and a key leaves: a, all consoles; 1 to 9, that partition's"
@@ -123,7 +158,7 @@ fn help(_: &Request<'_>, page: &mut Page<'_>) -> Result<(), Problem> {
 /// A command as it is typed.
 #[derive(Default)]
 struct Usage {
-    bytes: [u8; 24],
+    bytes: [u8; 32],
     used: usize,
 }
 
@@ -177,19 +212,27 @@ mod tests {
             assert!(text.contains(command.words), "{}", command.words);
         }
         assert!(
-            text.contains("\nlpar show LPAR    what a partition"),
+            text.contains("\nlpar show LPAR                    what a partition"),
             "{text}"
         );
-        assert!(text.contains("\nlog [COUNT]       the last"), "{text}");
+        assert!(
+            text.contains("\nlog [COUNT]                       the last"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nlpar dump LPAR [ADDRESS] [COUNT]  registers"),
+            "{text}"
+        );
     }
 
     #[test]
     fn usages_fit_their_column() {
         for command in COMMANDS {
-            let argument = command
-                .argument
-                .map_or(0, |argument| argument.name().len() + 3);
-            assert!(command.words.len() + argument <= 18, "{}", command.words);
+            let arguments = command.argument.iter().chain(command.more);
+            let arguments: usize = arguments.map(|argument| argument.name().len() + 3).sum();
+            // The first that must be there has no brackets.
+            let bytes = command.words.len() + arguments - 2 * usize::from(command.required);
+            assert!(bytes <= 32, "{}", command.words);
         }
     }
 

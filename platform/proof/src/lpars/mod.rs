@@ -237,6 +237,7 @@ fn partition(
         nvram_bytes: 256,
         processors: Processors::Dedicated,
         security: CpuSecurity::EMULATED,
+        after_crash: Default::default(),
     }))
 }
 

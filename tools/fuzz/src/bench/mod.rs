@@ -171,6 +171,7 @@ impl Bench {
             ethernet: Vec::new(),
             nvram_bytes: NVRAM_BYTES as usize,
             security: CpuSecurity::EMULATED,
+            after_crash: Default::default(),
         });
         lpar.vcpus[0].set_state(VcpuState::Running);
         let mut bench = Self {
@@ -212,7 +213,7 @@ impl Bench {
             After::Cede | After::AwaitProd => vcpu.ceded.store(false, Relaxed),
             After::Attend | After::ReloadMode => vcpu.attention.store(0, Relaxed),
             After::StopSelf => vcpu.set_state(VcpuState::Stopped),
-            After::Restart | After::PowerOff => self.restart(),
+            After::Restart | After::PowerOff | After::Crashed => self.restart(),
             After::Return
             | After::EnableInterrupts
             | After::SetSprg0(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bundle::build::{Load, PartitionSpec};
-use bundle::{Console, Device, Processors};
+use bundle::{AfterCrash, Console, Device, Processors};
 use qemu_run::Machine;
 use regex::Regex;
 
@@ -32,6 +32,7 @@ impl Bench<'_> {
             cpus,
             processors: Processors::Dedicated,
             console: Console::Vty,
+            after_crash: AfterCrash::GoOn,
             kernel: read(folder.join("vmlinux"))?,
             load: Load::Elf,
             initrd: Some(read(folder.join("initramfs.gz"))?),
@@ -49,6 +50,7 @@ impl Bench<'_> {
             cpus: 2,
             processors: Processors::Dedicated,
             console: Console::Vty,
+            after_crash: AfterCrash::GoOn,
             kernel: read(self.workspace.test_guest())?,
             load: Load::Elf,
             initrd: None,

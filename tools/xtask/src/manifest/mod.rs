@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bundle::build::{EthernetSpec, Load, PartitionSpec};
-use bundle::{Console, Device, DevicePath, Processors};
+use bundle::{AfterCrash, Console, Device, DevicePath, Processors};
 use qemu_run::{Machine, disk};
 
 use crate::ui;
@@ -61,6 +61,8 @@ pub(crate) struct PartitionPart {
     pub(crate) cpus: u32,
     pub(crate) processors: Processors,
     pub(crate) console: Console,
+    /// What follows when it has crashed.
+    pub(crate) after_crash: AfterCrash,
     pub(crate) kernel: PathBuf,
     pub(crate) load: Load,
     pub(crate) initrd: Option<PathBuf>,
@@ -129,6 +131,7 @@ impl Manifest {
                 cpus: part.cpus,
                 processors: part.processors,
                 console: part.console,
+                after_crash: part.after_crash,
                 kernel: read(&part.kernel)?,
                 load: part.load,
                 initrd: part.initrd.as_deref().map(read).transpose()?,

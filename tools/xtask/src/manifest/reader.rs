@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bundle::build::Load;
-use bundle::{Console, Device, Processors};
+use bundle::{AfterCrash, Console, Device, Processors};
 use toml::de::DeTable;
 
 use super::report::Report;
@@ -29,6 +29,7 @@ pub(crate) struct PartitionFields {
     pub(crate) devices: Vec<Field<Device>>,
     pub(crate) ethernets: Vec<ethernet::Fields>,
     pub(crate) console: Console,
+    pub(crate) after_crash: AfterCrash,
     pub(crate) kernel: Field<PathBuf>,
     pub(crate) raw: Option<(Field<u64>, Option<Field<u64>>)>,
     pub(crate) initrd: Option<Field<PathBuf>>,
@@ -282,6 +283,24 @@ fn read_partition(
             }
         },
     };
+    let after_crash = match section.string(report, "after-crash") {
+        None => AfterCrash::GoOn,
+        Some(what) => match what.value.as_str() {
+            "go-on" => AfterCrash::GoOn,
+            "restart" => AfterCrash::Restart,
+            "stop" => AfterCrash::Stop,
+            _ => {
+                section.complain(
+                    report,
+                    "after-crash",
+                    what.span,
+                    "nothing of that name can follow a crash",
+                    "write \"go-on\", \"restart\" or \"stop\"",
+                );
+                AfterCrash::GoOn
+            }
+        },
+    };
     let devices = section.tables(report, "device");
     let devices = devices
         .into_iter()
@@ -301,6 +320,7 @@ fn read_partition(
         devices,
         ethernets,
         console,
+        after_crash,
         kernel: kernel?,
         raw: load_address.map(|address| (address, entry)),
         initrd,
@@ -351,6 +371,7 @@ impl PartitionFields {
             cpus: self.cpus.value,
             processors: self.processors.value,
             console: self.console,
+            after_crash: self.after_crash,
             kernel: self.kernel.value,
             load,
             initrd: self.initrd.map(|initrd| initrd.value),

@@ -191,7 +191,7 @@ fn every_bad_value_is_named_with_file_line_key_value_and_remedy() {
         (
             "memory = \"1G\"",
             "memory = \"1G\"\ncolour = \"red\"",
-            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `processors`, `entitlement`, `capped`, `weight`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `device`, `ethernet`",
+            "examples/m.toml:19: partition linux: `colour = \"red\"`: there is no such key. Remedy: remove it; here go `name`, `memory`, `cpus`, `processors`, `entitlement`, `capped`, `weight`, `kernel`, `load-address`, `entry`, `initrd`, `command-line`, `console`, `after-crash`, `device`, `ethernet`",
         ),
         (
             "name = \"linux\"",
@@ -257,6 +257,11 @@ fn every_bad_value_is_named_with_file_line_key_value_and_remedy() {
             "command-line = \"console=hvc0\"",
             "console = \"vga\"",
             "examples/m.toml:22: partition linux: `console = \"vga\"`: there is no such console. Remedy: write \"vty\" or \"none\"",
+        ),
+        (
+            "command-line = \"console=hvc0\"",
+            "after-crash = \"wait\"",
+            "examples/m.toml:22: partition linux: `after-crash = \"wait\"`: nothing of that name can follow a crash. Remedy: write \"go-on\", \"restart\" or \"stop\"",
         ),
         (
             "dma-window = \"512M\"",

@@ -1,0 +1,21 @@
+//! `lpar stop`, `lpar start`, `lpar restart`.
+
+use crate::command::{Problem, Request};
+use crate::facts::Change;
+
+fn change(request: &Request<'_>, change: Change) -> Result<(), Problem> {
+    let lpid = request.partition(|partition| partition.lpid)?;
+    request.facts.change(lpid, change)
+}
+
+pub(super) fn stop(request: &Request<'_>) -> Result<&'static str, Problem> {
+    change(request, Change::Stop).map(|()| "it is being stopped")
+}
+
+pub(super) fn start(request: &Request<'_>) -> Result<&'static str, Problem> {
+    change(request, Change::Start).map(|()| "it is being started")
+}
+
+pub(super) fn restart(request: &Request<'_>) -> Result<&'static str, Problem> {
+    change(request, Change::Restart).map(|()| "it begins anew")
+}

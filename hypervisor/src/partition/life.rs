@@ -1,0 +1,157 @@
+//! A partition's life: started, restarted, ended, by itself or by an operator. Nobody waits for a processor to stop: the
+//! thread on which the last one does goes on.
+
+use super::Partition;
+use crate::stop::{self, Reason};
+use crate::{devices, guest_image, memory};
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use lpar::{End, Stage, VcpuState, attention};
+use papr_abi::Server;
+use ppc64::percpu::MAX_THREADS;
+use ppc64::spr::timebase;
+
+/// Ticks in a microsecond, for the messages.
+const MICROSECOND: u64 = 512;
+
+/// How many partitions are not off.
+static LIVING: AtomicU32 = AtomicU32::new(0);
+
+/// Says how many partitions are about to be launched.
+pub(super) fn count(partitions: usize) {
+    LIVING.store(partitions as u32, SeqCst);
+}
+
+impl Partition {
+    /// Scrubs the partition's memory, loads its images, makes its device tree and starts its first
+    /// processor. None of its processors runs.
+    pub(super) fn launch(&'static self) {
+        let start = timebase();
+        memory::scrub(&self.lpar.ram);
+        let scrubbed = timebase();
+        let loaded = guest_image::place(&self.lpar, &self.image, self.real_mode, self.cpu);
+        let placed = timebase();
+        match loaded {
+            Ok(loaded) => {
+                log::info!(
+                    "partition {}: scrubbed in {} us, {} KiB of images copied and device tree made in {} us",
+                    self.lpar.name,
+                    scrubbed.wrapping_sub(start) / MICROSECOND,
+                    loaded.copied / 1024,
+                    placed.wrapping_sub(scrubbed) / MICROSECOND
+                );
+                log::info!(
+                    "partition {}: device tree at {:#x}, {} bytes",
+                    self.lpar.name,
+                    self.lpar.ram.base().0 + loaded.tree,
+                    loaded.tree_bytes
+                );
+                self.life.begin();
+                if let Some(first) = self.lpar.vcpus.first() {
+                    first.start(loaded.entry, loaded.tree);
+                    self.lpar.machine.threads.kick(first.pir);
+                }
+            }
+            Err(error) => {
+                log::error!("partition {}: {error}", self.lpar.name);
+                stop::machine(Reason::BadBundle)
+            }
+        }
+    }
+
+    /// Has all processors stop, so that the partition then ends as `end`: [`Partition::conclude`], which those call
+    /// that stop, does the rest. `by`, if it is one of its processors that asks for it, is about to stop, and calls that too.
+    ///
+    /// # Errors
+    /// The stage, when it does not run.
+    pub(crate) fn end(&self, end: End, by: Option<Server>) -> Result<(), Stage> {
+        self.life.end()?;
+        for vcpu in &self.lpar.vcpus {
+            if Some(vcpu.server) != by {
+                vcpu.request(attention::LEAVE);
+                self.lpar.machine.threads.kick(vcpu.pir);
+            }
+        }
+        self.life.asked(end);
+        // Should all have stopped before that was said, one looks again.
+        if by.is_none() {
+            self.kick_first();
+        }
+        Ok(())
+    }
+
+    /// Has it begin anew on its own threads.
+    ///
+    /// # Errors
+    /// The stage, when it is not off.
+    pub(crate) fn start(&self) -> Result<(), Stage> {
+        self.life.start()?;
+        LIVING.fetch_add(1, SeqCst);
+        self.kick_first();
+        Ok(())
+    }
+
+    fn kick_first(&self) {
+        if let Some(first) = self.lpar.vcpus.first() {
+            self.lpar.machine.threads.kick(first.pir);
+        }
+    }
+
+    /// Ends it as was asked, or begins it anew, if that was asked and none of its processors runs. For its own threads, or
+    /// those of the pool that it shares: it takes a while.
+    pub(crate) fn conclude(&'static self) {
+        if self.life.runs() {
+            return;
+        }
+        let vcpus = &self.lpar.vcpus;
+        let stopped = || vcpus.iter().all(|vcpu| vcpu.state() == VcpuState::Stopped);
+        let name = &self.lpar.name;
+        match self.life.conclude(stopped) {
+            None => {}
+            Some(End::Restart) => {
+                log::info!("partition {name}: restarts");
+                self.clean();
+                self.launch();
+            }
+            Some(End::Start) => {
+                log::info!("partition {name}: starts");
+                self.clean();
+                self.launch();
+            }
+            Some(End::PowerOff) => {
+                self.go_off();
+                log::info!("partition {name}: is off");
+                if LIVING.fetch_sub(1, SeqCst) == 1 {
+                    power_off();
+                }
+            }
+            Some(End::Stop) => {
+                self.go_off();
+                log::info!("partition {name}: is stopped");
+                LIVING.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+
+    fn go_off(&self) {
+        self.clean();
+        self.life.leave_off();
+    }
+
+    /// Takes everything back that the partition set up in the machine.
+    fn clean(&self) {
+        lpar_pci::end_resets(&self.accesses, crate::bridge::wait);
+        lpar_pci::quiesce(&self.lpar, &self.accesses, devices::bridges());
+        self.lpar.reset();
+        self.lpar.hpt.clear();
+    }
+}
+
+/// The machine's end, with the last partition that went off by itself.
+fn power_off() -> ! {
+    let (used, room) = (0..MAX_THREADS)
+        .map(boot::stack_use)
+        .max()
+        .unwrap_or_default();
+    log::info!("stacks: {used} bytes of {room} used at most");
+    stop::machine(Reason::PowerOff)
+}

@@ -1,0 +1,270 @@
+//! The stages of a partition's life: [`Life`]. Nobody waits in it: whoever finds that a stage is complete does what
+//! follows.
+
+use core::sync::atomic::{
+    AtomicU8, AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+
+/// How a life ends, or the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The partition begins anew.
+    Restart,
+    /// It is off: it asked for that itself.
+    PowerOff,
+    /// It is off: somebody else asked for that, or it has crashed.
+    Stop,
+    /// It was off, and begins anew.
+    Start,
+}
+
+impl End {
+    const ALL: [Self; 4] = [Self::Restart, Self::PowerOff, Self::Stop, Self::Start];
+
+    const fn code(self) -> u8 {
+        FIRST_END.saturating_add(self as u8)
+    }
+
+    fn of(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|end| end.code() == code)
+    }
+}
+
+/// Where a partition is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// One thread takes back what a former life set up, or loads it.
+    Preparing,
+    /// Its processors may run.
+    Running,
+    /// Its processors are to stop.
+    Ending,
+    /// None runs, until it is started.
+    Off,
+}
+
+const PREPARING: u8 = 0;
+const RUNNING: u8 = 1;
+const ASKING: u8 = 2;
+const OFF: u8 = 3;
+/// From here on: all processors were asked to stop, and then it ends so.
+const FIRST_END: u8 = 4;
+
+/// The stage of a partition, and which of its lives it is in.
+#[derive(Debug)]
+pub struct Life {
+    stage: AtomicU8,
+    number: AtomicU32,
+}
+
+impl Life {
+    /// Makes one that is [`Stage::Preparing`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            stage: AtomicU8::new(PREPARING),
+            number: AtomicU32::new(1),
+        }
+    }
+
+    /// Returns the stage.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(SeqCst) {
+            PREPARING => Stage::Preparing,
+            RUNNING => Stage::Running,
+            OFF => Stage::Off,
+            _ => Stage::Ending,
+        }
+    }
+
+    /// Returns whether its processors may run; those that do must stop when not.
+    #[must_use]
+    #[inline]
+    pub fn runs(&self) -> bool {
+        self.stage.load(SeqCst) == RUNNING
+    }
+
+    /// Returns which of its lives it is in, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number.load(SeqCst)
+    }
+
+    /// Begins to end it: the caller then asks all processors to stop, and says so by [`Life::asked`]. No processor that
+    /// is started from now on runs.
+    ///
+    /// # Errors
+    /// The stage, when it does not run.
+    pub fn end(&self) -> Result<(), Stage> {
+        self.change(RUNNING, ASKING)
+    }
+
+    /// Says that all processors were asked to stop, after [`Life::end`] has succeeded. The caller or a processor that
+    /// stops calls [`Life::conclude`] after that.
+    pub fn asked(&self, end: End) {
+        self.stage.store(end.code(), SeqCst);
+    }
+
+    /// Has it begin anew; somebody calls [`Life::conclude`] after that.
+    ///
+    /// # Errors
+    /// The stage, when it is not off.
+    pub fn start(&self) -> Result<(), Stage> {
+        self.change(OFF, End::Start.code())
+    }
+
+    /// Returns how it ends, to one of those who ask after all processors have stopped, which `stopped` tells: that one
+    /// takes back what the life set up. Then it is [`Stage::Preparing`].
+    pub fn conclude(&self, stopped: impl Fn() -> bool) -> Option<End> {
+        // The caller's processor may have stopped right now; the other side of this is below.
+        fence(SeqCst);
+        loop {
+            let code = self.stage.load(SeqCst);
+            let end = End::of(code)?;
+            // First claimed, then looked at: what was seen before might be of another life.
+            self.change(code, PREPARING).ok()?;
+            if stopped() {
+                self.number.fetch_add(1, SeqCst);
+                return Some(end);
+            }
+            self.stage.store(code, SeqCst);
+            fence(SeqCst);
+            // The last processor may have stopped meanwhile and found it claimed. Each round takes one that stops.
+            if !stopped() {
+                return None;
+            }
+        }
+    }
+
+    /// Lets its processors run, after [`Stage::Preparing`].
+    pub fn begin(&self) {
+        self.stage.store(RUNNING, SeqCst);
+    }
+
+    /// Leaves it off, after [`Stage::Preparing`].
+    pub fn leave_off(&self) {
+        self.stage.store(OFF, SeqCst);
+    }
+
+    fn change(&self, from: u8, to: u8) -> Result<(), Stage> {
+        self.stage
+            .compare_exchange(from, to, SeqCst, Relaxed)
+            .map(drop)
+            .map_err(|_| self.stage())
+    }
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicBool;
+
+    fn running() -> Life {
+        let life = Life::new();
+        life.begin();
+        life
+    }
+
+    #[test]
+    fn a_life_ends_once_all_were_asked_and_have_stopped() {
+        let life = running();
+        assert!(life.runs());
+        assert_eq!(life.conclude(|| true), None);
+        assert_eq!(life.end(), Ok(()));
+        assert!(!life.runs());
+        assert_eq!(life.conclude(|| true), None, "not all were asked");
+        life.asked(End::Restart);
+        assert_eq!(life.conclude(|| false), None);
+        assert_eq!((life.stage(), life.number()), (Stage::Ending, 1));
+        assert_eq!(life.conclude(|| true), Some(End::Restart));
+        assert_eq!((life.stage(), life.number()), (Stage::Preparing, 2));
+        assert_eq!(life.conclude(|| true), None);
+        life.begin();
+        assert!(life.runs());
+    }
+
+    #[test]
+    fn nothing_else_is_begun_meanwhile() {
+        let life = Life::new();
+        assert_eq!(life.end(), Err(Stage::Preparing));
+        assert_eq!(life.start(), Err(Stage::Preparing));
+        life.begin();
+        assert_eq!(life.start(), Err(Stage::Running));
+        life.end().unwrap();
+        for step in [Life::end, Life::start] {
+            assert_eq!(step(&life), Err(Stage::Ending));
+        }
+        life.asked(End::Stop);
+        assert_eq!(life.end(), Err(Stage::Ending));
+        assert_eq!(life.conclude(|| true), Some(End::Stop));
+        assert_eq!(life.end(), Err(Stage::Preparing));
+        life.leave_off();
+        assert_eq!(life.end(), Err(Stage::Off));
+        assert_eq!(life.stage(), Stage::Off);
+    }
+
+    #[test]
+    fn what_is_off_begins_anew_when_it_is_started() {
+        let life = running();
+        life.end().unwrap();
+        life.asked(End::PowerOff);
+        assert_eq!(life.conclude(|| true), Some(End::PowerOff));
+        life.leave_off();
+        assert_eq!(life.conclude(|| true), None);
+        assert_eq!(life.start(), Ok(()));
+        assert_eq!(life.start(), Err(Stage::Ending));
+        assert_eq!(life.conclude(|| true), Some(End::Start));
+        life.begin();
+        assert_eq!(life.number(), 3);
+    }
+
+    #[test]
+    fn one_that_stops_while_another_looks_is_not_missed() {
+        let life = running();
+        life.end().unwrap();
+        life.asked(End::Stop);
+        let looks = core::cell::Cell::new(0);
+        let stopped = || {
+            looks.set(looks.get() + 1);
+            // Stops, and finds it claimed, between the first look and the second.
+            if looks.get() == 1 {
+                assert_eq!(life.conclude(|| true), None);
+            }
+            looks.get() > 1
+        };
+        assert_eq!(life.conclude(stopped), Some(End::Stop));
+    }
+
+    #[test]
+    fn of_many_that_stop_at_once_exactly_one_concludes() {
+        const THREADS: usize = 4;
+        for _ in 0..2000 {
+            let life = running();
+            life.end().unwrap();
+            life.asked(End::Restart);
+            let stopped = [const { AtomicBool::new(false) }; THREADS];
+            let concluded = AtomicU32::new(0);
+            let all = || stopped.iter().all(|one| one.load(SeqCst));
+            std::thread::scope(|scope| {
+                for own in &stopped {
+                    scope.spawn(|| {
+                        own.store(true, SeqCst);
+                        if life.conclude(all).is_some() {
+                            concluded.fetch_add(1, SeqCst);
+                        }
+                    });
+                }
+            });
+            assert_eq!(concluded.load(SeqCst), 1);
+        }
+    }
+}
