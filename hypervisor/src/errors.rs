@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, Watch};
+use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, PeNumber, Watch};
 use lpar::eeh::{EehError, Endpoint};
 use lpar::pci::PciFunction;
 use lpar_pci::{Access, Revival, Revived};
@@ -34,6 +34,11 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
+    /// What of it is stopped.
+    pub(crate) fn stopped(&self) -> Freeze {
+        self.access.stopped()
+    }
+
     /// Stops it, as an error would, until its owner recovers it or the operator lets it go on.
     ///
     /// # Errors
@@ -146,6 +151,14 @@ pub(crate) fn find(location: &str) -> Option<&'static Owned> {
     let watched = WATCHED.get()?.iter();
     let mut all = watched.flat_map(|watched| &watched.owned);
     all.find(|owned| owned.function.location == location)
+}
+
+/// Returns the functions that are endpoint `pe` of bridge `phb`, as far as they have owners.
+pub(crate) fn of_endpoint(phb: u8, pe: PeNumber) -> impl Iterator<Item = &'static Owned> {
+    let watched = WATCHED.get().into_iter().flatten();
+    let its = watched.filter(move |watched| watched.bridge.index == phb);
+    its.flat_map(|watched| &watched.owned)
+        .filter(move |owned| owned.window.pe == pe)
 }
 
 /// Looks if it is time to; called by threads that hold no lock. Waits for no lock: what is in use is looked at next time.

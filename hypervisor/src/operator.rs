@@ -4,17 +4,18 @@
 //! bridge, who owns what) → its rings.
 
 use crate::partition::{self, Partition};
-use crate::{console, devices, pool, stop, thread};
+use crate::{console, devices, errors, pool, stop, thread};
 use ::console::{Ring, View};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Freeze, Ioda};
+use lpar::eeh::EehError;
 use lpar::xics::Trigger;
 use lpar::{End, Processors, Stage, Vcpu, VcpuState};
 use map_dump::Record;
 use monitor::{
-    Action, Change, Facts, Interrupt, Memory, Monitor, OUTPUT_BYTES, PartitionState, PeName,
-    Problem, Processor, ProcessorState, Registers, Share, Tce, Window,
+    Action, Change, Facts, Interrupt, Memory, Monitor, OUTPUT_BYTES, PartitionState, PeChange,
+    PeName, Problem, Processor, ProcessorState, Registers, Share, Tce, Window,
 };
 use papr_abi::{GuestRealAddr, Liobn};
 use spin::Mutex;
@@ -243,6 +244,21 @@ impl Facts for Machine {
         })
     }
 
+    fn change_pe(&self, name: PeName, change: PeChange) -> Result<(), Problem> {
+        let mut its = errors::of_endpoint(name.phb, name.pe).peekable();
+        its.peek().ok_or(Problem::NoOwner)?;
+        its.try_for_each(|owned| {
+            let done = match change {
+                PeChange::Freeze => owned.freeze(),
+                PeChange::Thaw => owned.thaw(Freeze::all()),
+            };
+            done.map_err(|error| match error {
+                EehError::State | EehError::Later(_) => Problem::InReset,
+                EehError::Unsupported | EehError::Hardware => Problem::Failed,
+            })
+        })
+    }
+
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {
         let Some(partition) = partition(lpid) else {
             return;
@@ -288,7 +304,11 @@ impl Facts for Machine {
             .iter()
             .find(|bridge| bridge.index == name.phb)?;
         let mut host = bridge.host.lock();
-        (name.pe.0 < host.caps().pes).then(|| host.freeze_state(name.pe))
+        let stopped = (name.pe.0 < host.caps().pes).then(|| host.freeze_state(name.pe))?;
+        drop(host);
+        // Owners' functions may be stopped in themselves, which not every bridge knows of.
+        let its = errors::of_endpoint(name.phb, name.pe);
+        Some(its.fold(stopped, |stopped, owned| stopped | owned.stopped()))
     }
 
     fn memory(&self) -> Memory {

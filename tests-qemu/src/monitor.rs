@@ -115,6 +115,25 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
         "pe list",
         &["^0:[0-9]+ +1  goes on", "^1:[0-9]+ +2  goes on"],
     )?;
+    operator.types("pe list\r")?;
+    let line = operator.line("^0:[0-9]+ +1  goes on")?;
+    let pe = line
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    operator.line("^monitor> $")?;
+    operator.asks(&format!("pe freeze {pe}"), &["it is frozen"])?;
+    operator.asks(
+        "pe list",
+        &[&format!("^{pe} +1  frozen"), "^1:[0-9]+ +2  goes on"],
+    )?;
+    operator.asks(&format!("pe thaw {pe}"), &["it goes on"])?;
+    operator.asks("pe list", &[&format!("^{pe} +1  goes on")])?;
+    operator.asks(
+        "pe freeze 0:255",
+        &["^pe freeze: nobody owns that endpoint"],
+    )?;
     operator.asks("irq two", &["^ *0x[0-9a-f]+ message two +0 off$"])?;
     operator.asks("tce list", &["^0x8001[0-9a-f]{4} two .* 0$"])?;
     operator.asks("mem", &["^partitions: 512 MiB$", " two$"])?;

@@ -61,6 +61,12 @@ pub enum Problem {
     Running,
     /// The partition is between the two.
     Between,
+    /// Nobody owns the endpoint.
+    NoOwner,
+    /// The endpoint or its bridge is being reset, or was given up.
+    InReset,
+    /// The bridge did not do it.
+    Failed,
 }
 
 impl fmt::Display for Problem {
@@ -74,6 +80,11 @@ impl fmt::Display for Problem {
             Self::NoNumber => f.write_str("that is no number"),
             Self::Off => f.write_str("it is off; lpar start starts it"),
             Self::Running => f.write_str("it runs; lpar restart starts it anew"),
+            Self::NoOwner => {
+                f.write_str("nobody owns that endpoint; pe list shows those that are owned")
+            }
+            Self::InReset => f.write_str("it is being reset, or was given up by its owner"),
+            Self::Failed => f.write_str("the bridge did not do it; its owner has to reset it"),
             Self::Between => f.write_str("it is being started or stopped; try again"),
         }
     }

@@ -114,6 +114,15 @@ pub enum Change {
     Restart,
 }
 
+/// What an endpoint is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeChange {
+    /// To stop, as by an error.
+    Freeze,
+    /// To go on, all of it.
+    Thaw,
+}
+
 /// An interrupt source of a partition.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupt {
@@ -229,6 +238,11 @@ pub trait Facts {
     /// # Errors
     /// [`Problem::NoPartition`], [`Problem::Off`], [`Problem::Running`], [`Problem::Between`].
     fn change(&self, lpid: u32, change: Change) -> Result<(), Problem>;
+    /// Has the endpoint `name` change.
+    ///
+    /// # Errors
+    /// [`Problem::NoOwner`], [`Problem::InReset`], [`Problem::Failed`].
+    fn change_pe(&self, name: PeName, change: PeChange) -> Result<(), Problem>;
     /// Gives each interrupt source of partition `lpid`, by rising number.
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt));
     /// Gives each DMA window of partition `lpid`.

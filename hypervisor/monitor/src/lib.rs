@@ -32,8 +32,8 @@ mod testing;
 pub use command::{Action, Argument, Command, Problem, Request, Run};
 pub use commands::COMMANDS;
 pub use facts::{
-    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState,
-    Registers, Share, Tce, Window,
+    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeChange, PeName, Processor,
+    ProcessorState, Registers, Share, Tce, Window,
 };
 pub use page::Page;
 pub use session::{Monitor, OUTPUT_BYTES};

@@ -2,8 +2,8 @@
 
 use crate::command::{Problem, Request, Run, find};
 use crate::facts::{
-    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeName, Processor, ProcessorState,
-    Registers, Share, Tce, Window,
+    Change, Facts, Interrupt, Memory, Partition, PartitionState, PeChange, PeName, Processor,
+    ProcessorState, Registers, Share, Tce, Window,
 };
 use crate::page::DUMP_COLUMNS;
 use crate::{COMMANDS, Page};
@@ -16,6 +16,8 @@ use pci::Place;
 pub(crate) struct Machine {
     /// What a partition was asked to do last.
     pub(crate) changed: Cell<Option<(u32, Change)>>,
+    /// What an endpoint was.
+    pub(crate) changed_pe: Cell<Option<(PeName, PeChange)>>,
 }
 
 impl Machine {
@@ -140,6 +142,13 @@ impl Facts for Machine {
                 Ok(())
             }
         }
+    }
+    fn change_pe(&self, name: PeName, change: PeChange) -> Result<(), Problem> {
+        if name.phb == 1 {
+            return Err(Problem::InReset);
+        }
+        self.changed_pe.set(Some((name, change)));
+        Ok(())
     }
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {
         for (number, level) in [(0x0f10, false), (0x16f8, true)] {

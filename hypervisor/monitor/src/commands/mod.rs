@@ -49,6 +49,11 @@ pub const COMMANDS: &[Command] = &[
         Argument::Pe,
         show("pe show", "what an endpoint has", pe::show),
     ),
+    of(
+        Argument::Pe,
+        run("pe freeze", "stops one, as an error does", pe::freeze),
+    ),
+    of(Argument::Pe, run("pe thaw", "lets it go on", pe::thaw)),
     may(
         Argument::Partition,
         show("irq", "interrupt sources, and where they go", lpar::irq),

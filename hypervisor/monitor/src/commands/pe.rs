@@ -1,8 +1,8 @@
-//! `pe list`, `pe show`.
+//! `pe list`, `pe show`, `pe freeze`, `pe thaw`.
 
 use super::Size;
 use crate::command::{Problem, Request};
-use crate::facts::{Facts, PeName};
+use crate::facts::{Facts, PeChange, PeName};
 use crate::page::Page;
 use core::fmt;
 use ioda::{Bdf, Freeze};
@@ -59,6 +59,18 @@ pub(super) fn show(request: &Request<'_>, page: &mut Page<'_>) -> Result<(), Pro
         page,
     );
     Ok(())
+}
+
+pub(super) fn freeze(request: &Request<'_>) -> Result<&'static str, Problem> {
+    let pe = request.pe()?;
+    request.facts.change_pe(pe, PeChange::Freeze)?;
+    Ok("it is frozen; its owner, or pe thaw, lets it go on")
+}
+
+pub(super) fn thaw(request: &Request<'_>) -> Result<&'static str, Problem> {
+    let pe = request.pe()?;
+    request.facts.change_pe(pe, PeChange::Thaw)?;
+    Ok("it goes on")
 }
 
 /// Tells all that the endpoints have that are `wanted`, by name and owner of a function of theirs.
@@ -170,7 +182,11 @@ fn resource(record: &Record<'_>, name: PeName, rid: Bdf, page: &mut Page<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::answer;
+    use super::*;
+    use crate::COMMANDS;
+    use crate::command::{Run, find};
+    use crate::testing::{Machine, answer};
+    use ioda::PeNumber;
 
     #[test]
     fn endpoints_are_listed_with_owner_and_state() {
@@ -202,6 +218,31 @@ mod tests {
                 ],
             ]
         );
+    }
+
+    #[test]
+    fn an_endpoint_is_frozen_and_let_go() {
+        let machine = Machine::new();
+        let run = |command: &str, words| {
+            let (command, _) = find(COMMANDS, command).expect("a command");
+            let Run::Do(run) = command.run else {
+                panic!("it does something");
+            };
+            run(&Request::new(words, &machine))
+        };
+        let pe = PeName {
+            phb: 0,
+            pe: PeNumber(1),
+        };
+        assert!(run("pe freeze", "0:1").is_ok());
+        assert_eq!(machine.changed_pe.take(), Some((pe, PeChange::Freeze)));
+        assert!(run("pe thaw", "0:1").is_ok());
+        assert_eq!(machine.changed_pe.take(), Some((pe, PeChange::Thaw)));
+        assert_eq!(run("pe thaw", "1:2"), Err(Problem::InReset));
+        for name in ["", "9", "x:1"] {
+            assert_eq!(run("pe freeze", name), Err(Problem::NoPe), "{name}");
+        }
+        assert_eq!(machine.changed_pe.take(), None);
     }
 
     #[test]
