@@ -66,7 +66,11 @@ fn is_test(source: &str, test: &str) -> Result<bool> {
     let defined = Regex::new(&format!(r"(?m)^\s*(?:pub(?:\(crate\))? )?fn {test}\("))?;
     let marked = Regex::new(&format!(r"#\[test\]\s*(?:#\[[^\]]*\]\s*)*fn {test}\("))?;
     let listed = Regex::new(&format!(r"(?s)cases!\s*[\({{][^)}}]*\b{test}\b"))?;
-    Ok(defined.is_match(source) && (marked.is_match(source) || listed.is_match(source)))
+    let in_table = Regex::new(&format!(r#"\bcase\(\s*"[^"]*",\s*{test}\s*[,)]"#))?;
+    let is_run = [marked, listed, in_table]
+        .iter()
+        .any(|form| form.is_match(source));
+    Ok(defined.is_match(source) && is_run)
 }
 
 #[cfg(test)]
@@ -80,10 +84,15 @@ mod tests {
         #[ignore = \"slow\"]
         fn a_slow_marked_test() {}
         fn a_listed_test() {}
+        fn a_test_in_a_table() {}
         fn a_mere_function() {}
         cases::cases!(
             another, a_listed_test,
         );
+        const TABLE: &[Case] = &[case(
+            \"table::in_a_table\",
+            a_test_in_a_table,
+        )];
     ";
 
     #[test]
@@ -92,6 +101,7 @@ mod tests {
             ("a_marked_test", true),
             ("a_slow_marked_test", true),
             ("a_listed_test", true),
+            ("a_test_in_a_table", true),
             ("a_mere_function", false),
             ("another", false),
             ("marked_test", false),
