@@ -11,7 +11,7 @@ pub const MAX_THREADS: usize = 32;
 /// Bytes of a thread's stack.
 pub const STACK_BYTES: usize = 24 * 1024;
 /// Bytes of the stack that the first thread boots on, besides its own.
-pub const BOOT_STACK_BYTES: usize = 64 * 1024;
+pub const BOOT_STACK_BYTES: usize = 256 * 1024;
 /// Bytes of the stack for interrupts that hit the hypervisor itself, and for machine checks.
 pub const EMERGENCY_BYTES: usize = 8 * 1024;
 
