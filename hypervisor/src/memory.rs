@@ -51,10 +51,18 @@ pub(crate) fn take(bytes: u64, align: u64) -> Result<(&'static [BeU64], u64), No
     Ok((cells, start))
 }
 
-/// Fills a partition's memory with zeroes. None of its processors runs.
-pub(crate) fn scrub(ram: &GuestRam) {
-    // SAFETY: the partition's own memory, whole pages; nobody uses it now.
-    unsafe { zero(ram.base().0, ram.bytes()) }
+/// What [`scrub`] fills at a time: a slice of a processor's time is many of these.
+const SCRUB_BYTES: u64 = 1 << 20;
+
+/// Fills the next stretch of a partition's memory from `done` on, whole pages, with zeroes. Returns where that ends; the
+/// end of the memory is the last. None of its processors runs.
+pub(crate) fn scrub(ram: &GuestRam, done: u64) -> u64 {
+    let end = done.saturating_add(SCRUB_BYTES).min(ram.bytes());
+    if let Some(bytes) = end.checked_sub(done) {
+        // SAFETY: a part of the partition's own memory, whole pages; nobody uses it now.
+        unsafe { zero(ram.base().0 + done, bytes) }
+    }
+    end
 }
 
 /// As [`take`], filled with zeroes.

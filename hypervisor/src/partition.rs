@@ -39,6 +39,7 @@ pub(crate) struct Partition {
     sdr1: u64,
     /// The stage of its life, and which of its lives it is in.
     pub(crate) life: Life,
+    loading: life::Loading,
 }
 
 static PARTITIONS: Once<Vec<Partition>> = Once::new();
@@ -383,6 +384,7 @@ fn make(
         real_mode,
         sdr1,
         life: Life::new(),
+        loading: life::Loading::new(),
     }
 }
 

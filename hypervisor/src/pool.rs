@@ -430,6 +430,10 @@ fn prepare(
     chosen: &Dispatch,
 ) -> Result<vpa::Dispatch, Stop> {
     let vcpu = record.vcpu;
+    if record.partition.is_loading() && shared.id.vcpu == 0 {
+        record.partition.load(chosen.until);
+        return Err(Stop::Ready);
+    }
     if vcpu.state() != VcpuState::Running {
         return Err(Stop::Waiting { until: None });
     }

@@ -38,6 +38,10 @@ pub(crate) const CASES: &[Case] = &[
         run: by_weight,
     },
     Case {
+        name: "shared-beside-restarts",
+        run: beside_restarts,
+    },
+    Case {
         name: "shared-eight-on-two",
         run: eight_on_two,
     },
@@ -155,28 +159,31 @@ fn shares(
     };
     let mut session = context.boot(machine, &bundle::build::pack(&partitions)?)?;
     stops_with(&mut session, "power-off", context.limit(300))?;
-    let log = session.log().to_owned();
     let lines = session.stop();
-    let told = (0..kinds.len()).map(|number| {
-        let form = regex(&format!(
-            r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ count (\d+) vpa 0$"
-        ))?;
-        let captures = lines.iter().find_map(|line| form.captures(line));
-        let captures = captures.with_context(|| format!("p{number} tells nothing; {}", log.display()))?;
-        let value = |index: usize| captures.get(index)?.as_str().parse::<f64>().ok();
-        let all = [1, 2, 3, 4, 5].map(|index| value(index).unwrap_or(f64::NAN));
-        let [had, of, thread, entitlement, count] = all;
-        ensure!(
-            count % 2.0 == 0.0,
-            "p{number}: its dispatch count is odd while it runs"
-        );
-        Ok(Told {
-            had,
-            of,
-            waited: thread + entitlement,
-        })
-    });
-    told.collect()
+    (0..kinds.len())
+        .map(|number| told(&lines, number))
+        .collect()
+}
+
+/// What partition `number` tells in `lines`.
+fn told(lines: &[String], number: usize) -> Result<Told> {
+    let form = regex(&format!(
+        r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ count (\d+) vpa 0$"
+    ))?;
+    let captures = lines.iter().find_map(|line| form.captures(line));
+    let captures = captures.with_context(|| format!("p{number} tells nothing"))?;
+    let value = |index: usize| captures.get(index)?.as_str().parse::<f64>().ok();
+    let all = [1, 2, 3, 4, 5].map(|index| value(index).unwrap_or(f64::NAN));
+    let [had, of, thread, entitlement, count] = all;
+    ensure!(
+        count % 2.0 == 0.0,
+        "p{number}: its dispatch count is odd while it runs"
+    );
+    Ok(Told {
+        had,
+        of,
+        waited: thread + entitlement,
+    })
 }
 
 /// A part for each partition: whether it had a thread for `wanted`, a part of the time, within `tolerance` of that; and
@@ -219,6 +226,28 @@ fn by_weight(context: &Context) -> Outcome {
         &[shared(10, 60), shared(10, 180), shared(10, 0)],
     )?;
     compare(&told, &[0.1 + 0.7 / 4.0, 0.1 + 0.7 * 3.0 / 4.0, 0.1], 0.05)
+}
+
+/// One that begins anew all the time, with much memory to scrub, has no more than its part of the processor.
+fn beside_restarts(context: &Context) -> Outcome {
+    let mut steady = quiet(context, "p0", "mode=share ms=5000")?;
+    steady.processors = shared(60, 0);
+    let mut restless = quiet(context, "restless", "mode=attack calls=10 again=1")?;
+    restless.processors = shared(40, 255);
+    restless.memory_bytes = 512 << 20;
+    let machine = context.machine().cpus(1).icount("shift=4,sleep=off");
+    let mut session = context.boot(machine, &bundle::build::pack(&[steady, restless])?)?;
+    session.wait_for(
+        &regex(r"partition p0: os-term: share .* vpa \d")?,
+        context.limit(120),
+    )?;
+    let lines = session.stop();
+    let restarts = lines
+        .iter()
+        .filter(|line| line.contains("partition restless: restarts"))
+        .count();
+    ensure!(restarts > 3, "it began anew {restarts} times only");
+    compare(&[told(&lines, 0)?], &[0.6], 0.03)
 }
 
 fn eight_on_two(context: &Context) -> Outcome {

@@ -4,14 +4,39 @@
 use super::Partition;
 use crate::stop::{self, Reason};
 use crate::{devices, guest_image, memory};
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use lpar::{End, Stage, VcpuState, attention};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use lpar::{End, Processors, Stage, VcpuState, attention};
 use papr_abi::Server;
 use ppc64::percpu::MAX_THREADS;
 use ppc64::spr::timebase;
 
 /// Ticks in a microsecond, for the messages.
 const MICROSECOND: u64 = 512;
+
+/// How far the memory of a new life is.
+pub(super) struct Loading {
+    /// Whether the pool goes on with it.
+    active: AtomicBool,
+    /// When it was begun, timebase.
+    began: AtomicU64,
+    /// Bytes scrubbed.
+    scrubbed: AtomicU64,
+}
+
+impl Loading {
+    pub(super) const fn new() -> Self {
+        Self {
+            active: AtomicBool::new(false),
+            began: AtomicU64::new(0),
+            scrubbed: AtomicU64::new(0),
+        }
+    }
+
+    fn begin(&self) {
+        self.began.store(timebase(), SeqCst);
+        self.scrubbed.store(0, SeqCst);
+    }
+}
 
 /// How many partitions are not off.
 static LIVING: AtomicU32 = AtomicU32::new(0);
@@ -25,8 +50,47 @@ impl Partition {
     /// Scrubs the partition's memory, loads its images, makes its device tree and starts its first
     /// processor. None of its processors runs.
     pub(super) fn launch(&'static self) {
-        let start = timebase();
-        memory::scrub(&self.lpar.ram);
+        self.loading.begin();
+        self.fill(u64::MAX);
+    }
+
+    /// Whether [`Partition::load`] is to be called.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading.active.load(SeqCst)
+    }
+
+    /// Goes on with taking back what the last life set up, and then with what [`Partition::launch`] does, not for much
+    /// longer than until `until`; for the thread that has its first processor.
+    pub(crate) fn load(&'static self, until: u64) {
+        if self.loading.scrubbed.load(SeqCst) == 0 {
+            self.clean();
+        }
+        self.fill(until);
+    }
+
+    /// Scrubs until `until`, or all and then loads and starts.
+    fn fill(&'static self, until: u64) {
+        let Loading {
+            active,
+            began,
+            scrubbed,
+        } = &self.loading;
+        let ram = &self.lpar.ram;
+        let mut done = scrubbed.load(SeqCst);
+        while done < ram.bytes() {
+            done = memory::scrub(ram, done);
+            scrubbed.store(done, SeqCst);
+            if timebase() >= until {
+                return;
+            }
+        }
+        // From its start on the first processor runs.
+        active.store(false, SeqCst);
+        self.place(began.load(SeqCst));
+    }
+
+    /// Loads the images into memory that is scrubbed, which began at `start`, and starts the first processor.
+    fn place(&'static self, start: u64) {
         let scrubbed = timebase();
         let loaded = guest_image::place(&self.lpar, &self.image, self.real_mode, self.cpu);
         let placed = timebase();
@@ -109,13 +173,11 @@ impl Partition {
             None => {}
             Some(End::Restart) => {
                 log::info!("partition {name}: restarts");
-                self.clean();
-                self.launch();
+                self.begin_anew();
             }
             Some(End::Start) => {
                 log::info!("partition {name}: starts");
-                self.clean();
-                self.launch();
+                self.begin_anew();
             }
             Some(End::PowerOff) => {
                 self.go_off();
@@ -128,6 +190,22 @@ impl Partition {
                 self.go_off();
                 log::info!("partition {name}: is stopped");
                 LIVING.fetch_sub(1, SeqCst);
+            }
+        }
+    }
+
+    /// Begins a new life. Where others wait for the thread, its first processor's time is what that takes: a partition
+    /// that restarts all the time has no more than its part.
+    fn begin_anew(&'static self) {
+        match self.lpar.processors {
+            Processors::Dedicated => {
+                self.clean();
+                self.launch();
+            }
+            Processors::Shared(_) => {
+                self.loading.begin();
+                self.loading.active.store(true, SeqCst);
+                self.kick_first();
             }
         }
     }
