@@ -27,6 +27,7 @@ pub(crate) mod edu {
     pub(crate) const DMA_COMMAND: u64 = 0x98;
     /// Where its own 4 KiB buffer is, as the DMA engine names it.
     pub(crate) const BUFFER: u64 = 0x4_0000;
+    pub(crate) const BUFFER_BYTES: u64 = 4096;
 }
 
 fn address(config_addr: u32, register: u32) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::arguments::Dice;
 use super::{LIST, PLAYGROUND, PLAYGROUND_MASK};
-use crate::pci::Edu;
+use crate::pci::{Edu, edu};
 use crate::tree::Platform;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use papr_abi::token;
@@ -96,9 +96,10 @@ pub(super) fn in_hcall(dice: &mut Dice, token: u64, args: &mut [u64; 9]) {
         token::H_PAGE_INIT => {
             *args = [dice.known(), page(dice), page(dice), 0, 0, 0, 0, 0, 0];
         }
+        // Not those of its transfers: QEMU 10.0's writes past its buffer if asked, into the emulator's own memory.
         token::H_LOGICAL_CI_LOAD | token::H_LOGICAL_CI_STORE => {
             let bytes = 1 << dice.below(4);
-            let address = REGISTERS.load(SeqCst) + dice.below(256) * 8;
+            let address = REGISTERS.load(SeqCst) + dice.below(edu::DMA_SRC / 8) * 8;
             *args = [bytes, address, dice.value(), 0, 0, 0, 0, 0, 0];
         }
         _ => {}

@@ -215,7 +215,8 @@ fn transfer(dice: &mut Dice, device: &Edu) {
     } else {
         (address, edu::BUFFER)
     };
-    let bytes = dice.value() & 0x1fff;
+    // No more than its buffer holds, which QEMU 10.0 does not check.
+    let bytes = dice.below(edu::BUFFER_BYTES + 1);
     for (register, value) in [
         (edu::DMA_SRC, from),
         (edu::DMA_DST, to),
