@@ -71,14 +71,6 @@ pub(crate) fn report() {
     }
 }
 
-/// Returns what was given away of the bridge that is `number` in [`bridges`].
-#[cfg(feature = "p7ioc")]
-pub(crate) fn grants(number: usize) -> Vec<Grant> {
-    let owners = OWNERS.lock();
-    let its = owners.iter().filter(|owner| owner.bridge == number);
-    its.map(grant).collect()
-}
-
 fn grant(owner: &Owner) -> Grant {
     Grant {
         index: owner.index,
