@@ -4,8 +4,10 @@
 use crate::buffers::{Buffer, Buffers};
 use crate::copy::{self, PAGE};
 use crate::filters::Filters;
-use crate::frame::{MAX_FRAME_BYTES, Memory};
-use crate::{Host, MAX_BUFFERS, MAX_QUEUE_BYTES, Problem, bad, mac, ordinary, resource};
+use crate::frame::Memory;
+use crate::{
+    Host, MAX_BUFFER_BYTES, MAX_BUFFERS, MAX_QUEUE_BYTES, Problem, bad, mac, ordinary, resource,
+};
 use alloc::vec::Vec;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -261,7 +263,7 @@ impl Adapter {
         let bytes = bytes as u32;
         if buffer & descriptor::VALID == 0
             || at & 3 != 0
-            || !(MIN_BUFFER_BYTES..=MAX_FRAME_BYTES).contains(&bytes)
+            || !(MIN_BUFFER_BYTES..=MAX_BUFFER_BYTES).contains(&bytes)
         {
             return Err(bad("buffer not valid, aligned or of an allowed size"));
         }

@@ -46,6 +46,9 @@ use papr_abi::{HError, IoAddr, Irq, Liobn};
 
 /// Receive buffers that an adapter holds at most, of all sizes together.
 pub const MAX_BUFFERS: usize = 2048;
+/// Bytes of a receive buffer at most: Linux lends ones of 64 KiB, whatever its frames have. Also
+/// `ibm,max-virtual-dma-size`.
+pub const MAX_BUFFER_BYTES: u32 = 128 << 10;
 /// Sizes of receive buffers that it holds at one time.
 pub const POOLS: usize = 8;
 

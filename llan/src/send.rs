@@ -57,7 +57,7 @@ impl Adapter {
     ///
     /// # Errors
     /// [`papr_abi::HError::Parameter`]: a descriptor is not valid, the frame has less than 14 bytes or more
-    /// than 128 KiB, not all of it is mapped for reading, the token is none.
+    /// than 16 KiB, not all of it is mapped for reading, the token is none.
     #[inline(never)]
     pub fn send(&self, descriptors: &[u64; SEND_DESCRIPTORS], token: u64) -> Result<Sent, Problem> {
         let Some((memory, lan)) = self.sender() else {

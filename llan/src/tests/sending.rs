@@ -206,7 +206,7 @@ fn a_frame_that_is_unmapped_on_its_way_is_no_message() {
 proptest! {
     #[test]
     fn a_frame_in_pieces_arrives_whole(
-        pieces in prop::collection::vec((0u64..0x2000, 1u64..0x1400), 1..=6), to in 0u64..0x400
+        pieces in prop::collection::vec((0u64..0x2000, 1u64..0xaa0), 1..=6), to in 0u64..0x400
     ) {
         let [one, two] = open_lan(2)[..] else { panic!() };
         let to = RX + to * 4;

@@ -165,7 +165,7 @@ pub(super) fn vdevice(tree: &mut Tree, lpar: &Lpar) -> Result<(), TreeError> {
         tree.cell("#size-cells", 0)?;
         tree.cell("#interrupt-cells", 2)?;
         tree.flag("interrupt-controller")?;
-        tree.cell("ibm,max-virtual-dma-size", llan::MAX_FRAME_BYTES)?;
+        tree.cell("ibm,max-virtual-dma-size", llan::MAX_BUFFER_BYTES)?;
         tree.node(&format!("vty@{VTERM:x}"), |tree| {
             tree.text("device_type", "serial")?;
             tree.text("compatible", "hvterm1")?;
