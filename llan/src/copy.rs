@@ -30,21 +30,40 @@ fn merge(word: &BeU64, lead: usize, bytes: usize, value: u64) {
         .fetch_or((value >> (lead << 3) & mask).to_be(), Relaxed);
 }
 
+/// Copies to all of `target` from `shift` bits into `source` on, as far as that has words; returns how many were
+/// copied.
+fn words(source: &[BeU64], shift: u32, target: &[BeU64]) -> usize {
+    if shift == 0 {
+        let pairs = target.iter().zip(source);
+        return pairs.map(|(to, from)| to.store(from.load())).count();
+    }
+    let Some((first, rest)) = source.split_first() else {
+        return 0;
+    };
+    let mut high = first.load();
+    let pairs = target.iter().zip(rest).map(|(to, from)| {
+        let low = from.load();
+        to.store(high << shift | low >> (64 - shift));
+        high = low;
+    });
+    pairs.count()
+}
+
 /// Copies `bytes` of page `source` from byte `from` on to page `target` from byte `to` on. Nothing outside of
 /// the pages is touched, whatever the numbers.
 pub(crate) fn copy(source: &[BeU64], from: usize, target: &[BeU64], to: usize, bytes: usize) {
     let mut done = 0;
     while done < bytes {
         let (from, to) = (from + done, to + done);
-        let whole = (bytes - done) >> 3;
-        if (from | to) & 7 == 0 && whole > 0 {
+        if to & 7 == 0 {
             let source = source.get(from >> 3..).unwrap_or(&[]);
             let target = target.get(to >> 3..).unwrap_or(&[]);
-            for (target, source) in target.iter().zip(source).take(whole) {
-                target.store(source.load());
-            }
+            let target = target.get(..(bytes - done) >> 3).unwrap_or(target);
+            let whole = words(source, (from as u32 & 7) << 3, target);
             done += whole << 3;
-            continue;
+            if whole > 0 {
+                continue;
+            }
         }
         let lead = to & 7;
         let count = (8 - lead).min(bytes - done);

@@ -5,7 +5,7 @@ use crate::{Host, Problem, bad};
 use papr_abi::llan::{SEND_DESCRIPTORS, descriptor};
 use papr_abi::{IoAddr, Liobn, tce};
 
-/// Longest frame, bytes: one whose parts are nowhere aligned takes some 12 instructions for 8 bytes to copy.
+/// Longest frame, bytes: so that copying one is a bounded part of what a call may take.
 pub const MAX_FRAME_BYTES: u32 = 16 << 10;
 /// Destination, source and type.
 const MIN_FRAME_BYTES: u32 = 14;

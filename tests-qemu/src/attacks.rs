@@ -5,7 +5,7 @@ use bundle::Console;
 use bundle::build::PartitionSpec;
 
 use crate::case::{Case, Outcome, Part, Verdict};
-use crate::context::{Context, device, regex, stops_with};
+use crate::context::{Context, device, ethernet, regex, stops_with};
 use crate::linux::{OWN_BRIDGES, Variant, boot};
 use crate::shared::shared;
 
@@ -33,13 +33,14 @@ const CALLS: u64 = 50_000;
 /// The most instructions that the hypervisor may take for a call before it looks at interrupts again.
 const MOST_INSTRUCTIONS: u64 = 50_000;
 
-/// The attacker: two processors, a device, and no console.
+/// The attacker: two processors, a device, two Ethernet adapters that hear each other, and no console.
 fn attacker(context: &Context, words: &str) -> Result<PartitionSpec> {
     Ok(PartitionSpec {
         name: "attacker".to_owned(),
         memory_bytes: 32 << 20,
         console: Console::None,
         devices: vec![device(EDU)?],
+        ethernets: vec![ethernet(1, 1), ethernet(1, 2)],
         ..context.payload(&format!("mode=attack {words}"))?
     })
 }

@@ -83,6 +83,11 @@ pub(super) fn learn(platform: &Platform) {
         note(bridge.mem32.1);
         note(bridge.mem32.1 + bridge.mem32.2);
     }
+    for adapter in platform.adapters() {
+        note(u64::from(adapter.unit));
+        note(u64::from(adapter.irq));
+        note(adapter.window.bytes);
+    }
     for function in platform.functions() {
         note(u64::from(function.config_addr));
         if let Ok(source) = function.source(platform, 0) {

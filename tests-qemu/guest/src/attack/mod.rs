@@ -13,6 +13,7 @@
 
 mod arguments;
 mod calls;
+mod lan;
 mod likely;
 mod spare;
 
@@ -59,6 +60,7 @@ pub(crate) fn run(platform: &Platform) {
     spare::learn(platform);
     calls::learn(platform);
     likely::learn(platform);
+    lan::learn(platform);
     let seed = if platform.options.again {
         cpu::timebase() & 0xff_ffff
     } else {
@@ -143,6 +145,7 @@ fn any_hcall(dice: &mut Dice, number: usize) {
     let mut args = core::array::from_fn(|_| dice.value());
     if dice.below(2) == 0 {
         likely::in_hcall(dice, token, &mut args);
+        lan::in_hcall(dice, token, &mut args);
     }
     spare::in_hcall(token, &mut args, number);
     let ticks = timed(token, args);
