@@ -47,7 +47,11 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "refuses/wrong-version",
-        run: |context| damaged(context, |bytes| resealed(bytes, 8, &(bundle::VERSION + 1).to_be_bytes())),
+        run: |context| {
+            damaged(context, |bytes| {
+                resealed(bytes, 8, &(bundle::VERSION + 1).to_be_bytes())
+            })
+        },
     },
     Case {
         name: "refuses/more-memory-than-the-machine",
