@@ -7,6 +7,7 @@ use bundle::build::PartitionSpec;
 use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, device, ethernet, regex, stops_with};
 use crate::linux::{OWN_BRIDGES, Variant, boot};
+use crate::payload::EDU;
 use crate::shared::shared;
 
 /// The cases of this file.
@@ -21,10 +22,8 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-/// Its device, whose DMA engine can name every address.
-const EDU_MODEL: &str = "edu,dma_mask=0xffffffffffffffff";
 /// Where the attacker has its device.
-const EDU: &str = "phb2/00.0/00.0";
+const PLACE: &str = "phb2/00.0/00.0";
 /// What the attacker tells on the panel: its seed; calls, those served, transfers, processors that did not end.
 const TOLD: &str =
     r"partition attacker: panel: attack (\d+): (\d+) calls, (\d+) done, (\d+) transfers, 0 missing";
@@ -39,7 +38,7 @@ fn attacker(context: &Context, words: &str) -> Result<PartitionSpec> {
         name: "attacker".to_owned(),
         memory_bytes: 32 << 20,
         console: Console::None,
-        devices: vec![device(EDU)?],
+        devices: vec![device(PLACE)?],
         ethernets: vec![ethernet(1, 1), ethernet(1, 2)],
         ..context.payload(&format!("mode=attack {words}"))?
     })
@@ -53,7 +52,7 @@ fn longest(context: &Context) -> Outcome {
     partition.cpus = 1;
     let machine = context.machine().cpus(1).icount("shift=0,sleep=off");
     let bytes = bundle::build::pack(&[partition])?;
-    let mut session = context.boot(machine.device(EDU, EDU_MODEL)?, &bytes)?;
+    let mut session = context.boot(machine.device(PLACE, EDU)?, &bytes)?;
     session.wait_for(&regex(TOLD)?, context.limit(120))?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     let log = session.log().to_owned();
@@ -103,7 +102,7 @@ fn beside_linux(context: &Context) -> Outcome {
         let variant = Variant {
             processors: shared(110, 128),
             others: vec![attacker],
-            change: |machine, _| Ok(machine.device(EDU, EDU_MODEL)?),
+            change: |machine, _| Ok(machine.device(PLACE, EDU)?),
             ..Variant::SPINE
         };
         let (mut parts, lines) = boot(context, "debian-6.1", &OWN_BRIDGES, variant)?;

@@ -42,7 +42,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// An edu whose DMA engine can name every address, as far as the bridge lets it.
-const EDU: &str = "edu,dma_mask=0xffffffffffffffff";
+pub(crate) const EDU: &str = "edu,dma_mask=0xffffffffffffffff";
 /// Where two functions of the partition and a foreign one sit: one card with three functions.
 pub(crate) const OURS: [&str; 2] = ["phb0/00.0/00.0", "phb0/00.0/00.1"];
 const FOREIGN: &str = "phb0/00.0/00.2";

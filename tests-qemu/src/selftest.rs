@@ -11,7 +11,7 @@ use qemu_run::Machine;
 use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, regex, stop_reason};
 use crate::passed;
-use crate::payload::parts;
+use crate::payload::{EDU, parts};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -136,7 +136,6 @@ fn failing(context: &Context) -> Outcome {
 fn against_qemu(context: &Context) -> Outcome {
     /// What the programs look at at least, so that they are not gone unnoticed.
     const STEPS: u32 = 200;
-    const EDU: &str = "edu,dma_mask=0xffffffffffffffff";
     let context = context.with_selftest();
     let machine = context
         .machine()

@@ -43,6 +43,14 @@ pub(crate) fn answer(words: &str, arguments: &str) -> String {
     text.replace('\r', "")
 }
 
+/// The words of each line of a table's text, without its head.
+pub(crate) fn rows(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines().skip(1);
+    lines
+        .map(|line| line.split_whitespace().collect())
+        .collect()
+}
+
 fn bridge(phb: u8, each: &mut dyn FnMut(&Record<'_>)) {
     each(&Record::Phb {
         phb,

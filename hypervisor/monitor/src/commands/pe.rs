@@ -185,19 +185,14 @@ mod tests {
     use super::*;
     use crate::COMMANDS;
     use crate::command::{Run, find};
-    use crate::testing::{Machine, answer};
+    use crate::testing::{Machine, answer, rows};
     use ioda::PeNumber;
 
     #[test]
     fn endpoints_are_listed_with_owner_and_state() {
         let text = answer("pe list", "");
-        let lines: Vec<Vec<&str>> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split_whitespace().collect())
-            .collect();
         assert_eq!(
-            lines,
+            rows(&text),
             [
                 vec![
                     "0:1",

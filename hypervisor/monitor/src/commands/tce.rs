@@ -95,16 +95,12 @@ fn line(run: &Run, page_bytes: u64, page: &mut Page<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::answer;
+    use crate::testing::{answer, rows};
 
     #[test]
     fn windows_are_listed_with_what_is_mapped() {
         let text = answer("tce list", "");
-        let lines: Vec<Vec<&str>> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        let lines = rows(&text);
         assert_eq!(
             lines[0],
             ["0x80000001", "linux", "0x000000000000", "0x0040000000", "4"]
