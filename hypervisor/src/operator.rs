@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Freeze, Ioda};
 use lpar::eeh::EehError;
 use lpar::xics::Trigger;
-use lpar::{End, Processors, Stage, Vcpu, VcpuState};
+use lpar::{End, Processors, Shutdown, Stage, Vcpu, VcpuState};
 use map_dump::Record;
 use monitor::{
     Action, Change, Facts, Interrupt, Memory, Monitor, OUTPUT_BYTES, PartitionState, PeChange,
@@ -139,7 +139,11 @@ fn partition(lpid: u32) -> Option<&'static Partition> {
 fn state(partition: &Partition) -> PartitionState {
     match partition.life.stage() {
         Stage::Preparing => PartitionState::Starting,
-        Stage::Running => PartitionState::Running,
+        Stage::Running => match partition.lpar.shutdown() {
+            Shutdown::Unasked => PartitionState::Running,
+            Shutdown::Asked => PartitionState::Asked,
+            Shutdown::Told => PartitionState::Told,
+        },
         Stage::Ending => PartitionState::Ending,
         Stage::Off => PartitionState::Off,
     }
@@ -231,6 +235,7 @@ impl Facts for Machine {
         let partition = partition(lpid).ok_or(Problem::NoPartition)?;
         let done = match change {
             Change::Stop => partition.end(End::Stop, None),
+            Change::ShutDown => partition.ask_to_shut_down(),
             Change::Start => partition.start(),
             Change::Restart => match partition.end(End::Restart, None) {
                 Err(Stage::Off) => partition.start(),

@@ -125,6 +125,6 @@ pub(crate) fn wakes(thread: &Thread, until: Until, left: i64) -> Option<Dispatch
 
 /// Whether an interrupt is presented to `thread` by its controller in software.
 pub(crate) fn line(thread: &Thread) -> Line {
-    let soft = thread.partition.lpar.soft_xics.as_ref();
-    soft.map_or(Line::Quiet, |soft| soft.line(thread.vcpu.server))
+    let soft = &thread.partition.lpar.soft_xics;
+    soft.line(thread.vcpu.server)
 }

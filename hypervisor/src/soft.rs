@@ -31,7 +31,7 @@ pub(crate) struct SoftKicker;
 fn find(handle: u32) -> Option<(&'static Pool, &'static Thread, &'static SoftXics, Server)> {
     let pool = pool::get()?;
     let record = pool.by_handle(handle)?;
-    let soft = record.partition.lpar.soft_xics.as_ref()?;
+    let soft = &record.partition.lpar.soft_xics;
     Some((pool, record, soft, record.vcpu.server))
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn arrive(pool: &'static Pool, irq: Irq, pir: u32) -> Option<&'static
         ICP.eoi(pir, xics::xirr(OPEN, irq));
         return None;
     };
-    let server = partition.lpar.soft_xics.as_ref()?.arrive(place)?;
+    let server = partition.lpar.soft_xics.arrive(place)?;
     pool.by_handle(partition.lpar.vcpu(server)?.pir)
 }
 
@@ -113,9 +113,8 @@ impl Sources for SoftSources {
         SOURCES.reset(irq);
         let partitions = pool::get().map_or(&[][..], |pool| &pool.partitions);
         for partition in partitions {
-            let place = partition.lpar.xics.place(irq);
-            if let Some((soft, place)) = partition.lpar.soft_xics.as_ref().zip(place) {
-                soft.reset_source(place);
+            if let Some(place) = partition.lpar.xics.place(irq) {
+                partition.lpar.soft_xics.reset_source(place);
             }
         }
     }

@@ -24,6 +24,7 @@ extern crate alloc;
 
 pub mod dma;
 pub mod eeh;
+mod epow;
 pub mod hcall;
 pub mod hpt;
 pub mod icp;
@@ -48,6 +49,7 @@ pub mod xics;
 #[cfg(test)]
 mod testing;
 
+pub use epow::Shutdown;
 pub use life::{End, Life, Stage};
 pub use partition::{AfterCrash, Lpar, LparConfig, PoolShare, Processors};
 pub use ram::{GuestRam, OutsideRam};

@@ -1,6 +1,7 @@
 //! A logical partition: all that it owns.
 
 use crate::dma::{DmaWindows, Scratch};
+use crate::epow::Epow;
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
@@ -115,13 +116,13 @@ pub struct Lpar {
     pub pci: Vec<PciFunction>,
     /// Its virtual Ethernet adapters.
     pub ethernet: Vec<&'static Adapter>,
-    /// The state of each one's interrupt.
+    /// The state of each virtual interrupt: the warning's, then each adapter's.
     pub(crate) virtual_irqs: Box<[AtomicU8]>,
     /// Its interrupt sources.
     pub xics: Xics,
     /// What presents interrupts to its processors, when these have no threads of their own; else, what keeps
-    /// its virtual ones, if it has any.
-    pub soft_xics: Option<SoftXics>,
+    /// its virtual ones.
+    pub soft_xics: SoftXics,
     /// Byte order and place of its interrupts.
     pub modes: Modes,
     /// What H_GET_CPU_CHARACTERISTICS answers.
@@ -134,6 +135,8 @@ pub struct Lpar {
     pub panel: Panel,
     /// The last event-scan has told of an event.
     pub(crate) scanned: AtomicBool,
+    /// Whether it is to shut itself down.
+    pub(crate) epow: Epow,
     /// Error logs that it was given.
     pub(crate) log_ids: AtomicU32,
     /// What its time of day is ahead of the machine's, nanoseconds.
@@ -173,14 +176,14 @@ impl Lpar {
             security,
             after_crash,
         } = config;
+        let virtual_irqs = vio::irqs(ethernet.len());
         let irqs = pci.iter().flat_map(PciFunction::irqs);
-        let xics = Xics::new(irqs.chain([vio::irqs(&ethernet)]));
+        let xics = Xics::new(irqs.chain([virtual_irqs]));
         let units = match processors {
-            Processors::Dedicated if ethernet.is_empty() => None,
-            Processors::Dedicated => Some(0),
-            Processors::Shared(_) => Some(vcpus.len()),
+            Processors::Dedicated => 0,
+            Processors::Shared(_) => vcpus.len(),
         };
-        let soft_xics = units.map(|units| SoftXics::new(units, xics.sources().map(|(irq, _)| irq)));
+        let soft_xics = SoftXics::new(units, xics.sources().map(|(irq, _)| irq));
         Self {
             name,
             lpid,
@@ -195,7 +198,7 @@ impl Lpar {
             terminal_turn: spin::Mutex::new(()),
             machine,
             pci,
-            virtual_irqs: ethernet.iter().map(|_| AtomicU8::new(0)).collect(),
+            virtual_irqs: virtual_irqs.iter().map(|_| AtomicU8::new(0)).collect(),
             ethernet,
             xics,
             soft_xics,
@@ -205,6 +208,7 @@ impl Lpar {
             nvram: Nvram::new(nvram_bytes),
             panel: Panel::new(),
             scanned: AtomicBool::new(false),
+            epow: Epow::new(),
             log_ids: AtomicU32::new(0),
             time_offset_ns: AtomicI64::new(0),
             refusals: Refusals::new(),
@@ -233,6 +237,7 @@ impl Lpar {
         self.modes.reset();
         self.panel.reset();
         self.scanned.store(false, Relaxed);
+        self.epow.reset();
     }
 
     /// Returns the function whose registers are at `at`, if there are any.

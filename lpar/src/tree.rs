@@ -116,6 +116,7 @@ pub fn build(lpar: &Lpar, facts: &BootFacts<'_>, layout: &Layout) -> Result<Vec<
     nodes::rtas(&mut tree, lpar, layout)?;
     nodes::interrupt_controller(&mut tree, lpar)?;
     nodes::vdevice(&mut tree, lpar)?;
+    nodes::event_sources(&mut tree)?;
     nodes::random(&mut tree, lpar)?;
     for (domain, function) in (0..).zip(&lpar.pci) {
         pci::host_bridge(&mut tree, domain, function)?;

@@ -1,7 +1,8 @@
-//! The partition's virtual devices that have memory and interrupts: Ethernet adapters ([`llan`]).
+//! The partition's virtual devices that have interrupts: Ethernet adapters ([`llan`]), and the warning that it is to shut
+//! itself down ([`crate::epow`]).
 //!
 //! An adapter is known by its unit address, has a DMA window of that number and an interrupt source that no
-//! bridge has ([`Trigger::Virtual`]). The source works as a message does: between its presentation and its end
+//! bridge has ([`Trigger::Virtual`]). Such a source works as a message does: between its presentation and its end
 //! it is noted once more at most. Where processors share threads, [`SoftXics`](crate::icp::SoftXics) presents
 //! it like all others. On dedicated processors it waits there, and the processor's own presentation controller
 //! is interrupted through its MFRR, which the partition's inter-processor interrupts and the hypervisor's
@@ -20,8 +21,11 @@ use papr_abi::{IoAddr, Irq, Liobn, Server};
 
 /// Unit address of the first Ethernet adapter, `/vdevice/l-lan@30000010`; the others follow.
 pub const FIRST_ETHERNET: u32 = 0x3000_0010;
-/// Its interrupt source: near the end of the 24 bits that sources have, where no bridge's numbers are.
+/// The first virtual source: near the end of the 24 bits that sources have, where no bridge's numbers are.
 const FIRST_IRQ: u32 = 0x00ff_f000;
+/// The source of warnings, which every partition has; those of its adapters follow.
+pub const EPOW_IRQ: Irq = Irq(FIRST_IRQ);
+const FIRST_ETHERNET_IRQ: u32 = FIRST_IRQ + 1;
 /// Bytes of an adapter's DMA window, from bus address 0.
 pub const WINDOW_BYTES: u64 = 64 << 20;
 
@@ -35,16 +39,16 @@ const AGAIN: u8 = 2;
 pub const fn settings(number: u32, mac: u64) -> Settings {
     Settings {
         liobn: Liobn(FIRST_ETHERNET + number),
-        irq: Irq(FIRST_IRQ + number),
+        irq: Irq(FIRST_ETHERNET_IRQ + number),
         mac,
     }
 }
 
-/// The interrupt sources of `ethernet`.
-pub(crate) fn irqs(ethernet: &[&'static Adapter]) -> IrqBlock {
+/// The virtual sources of a partition with `adapters` Ethernet adapters.
+pub(crate) const fn irqs(adapters: usize) -> IrqBlock {
     IrqBlock {
         first: Irq(FIRST_IRQ),
-        count: ethernet.len() as u32,
+        count: 1 + adapters as u32,
         trigger: Trigger::Virtual,
     }
 }
@@ -77,6 +81,11 @@ impl Lpar {
         self.ethernet.get(usize::try_from(number).ok()?).copied()
     }
 
+    /// Has the partition warned, at the source that the node `epow-events` names.
+    pub(crate) fn warn_of_shutdown(&self) {
+        self.interrupt(EPOW_IRQ);
+    }
+
     fn virtual_irq(&self, irq: Irq) -> Option<&AtomicU8> {
         let number = irq.0.checked_sub(FIRST_IRQ)?;
         self.virtual_irqs.get(number as usize)
@@ -93,10 +102,10 @@ impl Lpar {
     }
 
     fn present_virtual(&self, irq: Irq) {
-        let place = self.xics.place(irq);
-        let Some((soft, place)) = self.soft_xics.as_ref().zip(place) else {
+        let Some(place) = self.xics.place(irq) else {
             return;
         };
+        let soft = &self.soft_xics;
         let server = match self.processors {
             Processors::Dedicated => soft.hold(place),
             Processors::Shared(_) => soft.arrive(place),
@@ -113,12 +122,10 @@ impl Lpar {
     /// Has the presentation controller of `vcpu`, which is the machine's, know of the virtual interrupts that
     /// wait for it.
     fn show_virtual(&self, vcpu: &Vcpu) {
-        if let Some(soft) = &self.soft_xics {
-            soft.with_waiting(vcpu.server, |best| {
-                vcpu.virtual_priority.store(best, SeqCst);
-            });
-            show_mfrr(&self.machine, vcpu);
-        }
+        self.soft_xics.with_waiting(vcpu.server, |best| {
+            vcpu.virtual_priority.store(best, SeqCst);
+        });
+        show_mfrr(&self.machine, vcpu);
     }
 
     /// Takes the most favoured virtual interrupt that waits for `vcpu` and is more favoured than `bar`, where
@@ -135,35 +142,37 @@ impl Lpar {
     }
 
     fn wait_in_soft(&self, vcpu: &Vcpu, bar: u8, look: Look) -> Option<(Irq, u8)> {
-        let soft = self.soft_xics.as_ref();
-        let soft = soft.filter(|_| self.processors == Processors::Dedicated);
-        soft?.waiting(vcpu.server, bar, look)
+        if self.processors != Processors::Dedicated {
+            return None;
+        }
+        self.soft_xics.waiting(vcpu.server, bar, look)
     }
 
     /// Routes virtual interrupt `irq`, now at `from`, to `to` at `priority`. Returns whether it is one, and
     /// presented by the machine's controllers.
     pub(crate) fn route_virtual(&self, irq: Irq, from: Server, to: &Vcpu, priority: u8) -> bool {
         let place = self.virtual_irq(irq).and_then(|_| self.xics.place(irq));
-        let soft = self.soft_xics.as_ref().zip(place);
         let dedicated = self.processors == Processors::Dedicated;
-        let Some((soft, place)) = soft.filter(|_| dedicated) else {
+        let Some(place) = place.filter(|_| dedicated) else {
             return false;
         };
-        let _ = soft.route(place, to.server, priority);
+        let _ = self.soft_xics.route(place, to.server, priority);
         for vcpu in [self.vcpu(from), Some(to)].into_iter().flatten() {
             self.show_virtual(vcpu);
         }
         true
     }
 
-    /// Forgets whatever of `irq` is pending, if it is a virtual one, and masks it.
-    pub(crate) fn reset_virtual(&self, irq: Irq) {
-        if let Some(state) = self.virtual_irq(irq) {
-            state.store(0, SeqCst);
-            if let Some((soft, place)) = self.soft_xics.as_ref().zip(self.xics.place(irq)) {
-                soft.reset_source(place);
-            }
+    /// Forgets whatever of `irq` is pending, if it is a virtual one, and masks it; returns whether it is.
+    pub(crate) fn reset_virtual(&self, irq: Irq) -> bool {
+        let Some(state) = self.virtual_irq(irq) else {
+            return false;
+        };
+        state.store(0, SeqCst);
+        if let Some(place) = self.xics.place(irq) {
+            self.soft_xics.reset_source(place);
         }
+        true
     }
 
     /// Closes all adapters and their windows. All processors must be stopped.

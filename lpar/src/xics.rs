@@ -199,8 +199,9 @@ impl Lpar {
     pub fn reset_source(&self, irq: Irq) {
         if let Some(xive) = self.xics.xive(irq) {
             let mut xive = xive.lock();
-            self.machine.sources.reset(irq);
-            self.reset_virtual(irq);
+            if !self.reset_virtual(irq) {
+                self.machine.sources.reset(irq);
+            }
             *xive = Xive::RESET;
         }
     }

@@ -7,6 +7,7 @@ use qemu_run::Session;
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, device, regex, stops_with};
+use crate::linux::{absent, images};
 use crate::monitor::Operator;
 use crate::passed;
 use crate::payload::{OURS, machine_with_edus};
@@ -20,6 +21,14 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "life/shared",
         run: shared,
+    },
+    Case {
+        name: "life/orderly",
+        run: orderly,
+    },
+    Case {
+        name: "life/orderly-linux-6.1",
+        run: orderly_linux,
     },
     Case {
         name: "life/crash-restarts",
@@ -114,6 +123,108 @@ fn stopped_and_started(context: &Context, cpus: u32, processors: Processors) -> 
     // The machine goes off with the last one that ends by itself.
     session.send("\x1d3end\n")?;
     stops_with(&mut session, "power-off", context.limit(60))?;
+    passed()
+}
+
+/// Of two that are asked to shut themselves down one does, twice, and one never takes notice, until it is stopped.
+fn orderly(context: &Context) -> Outcome {
+    let dedicated = PartitionSpec {
+        name: "one".to_owned(),
+        memory_bytes: 64 << 20,
+        cpus: 1,
+        ..context.payload("mode=orderly")?
+    };
+    let shared = PartitionSpec {
+        name: "three".to_owned(),
+        processors: Processors::Shared {
+            entitlement: 50,
+            weight: 128,
+        },
+        ..dedicated.clone()
+    };
+    let deaf = PartitionSpec {
+        name: "two".to_owned(),
+        command_line: "mode=echo".to_owned(),
+        ..dedicated.clone()
+    };
+    let bytes = pack(&[dedicated, deaf, shared])?;
+    let mut session = context.boot(context.machine().cpus(3), &bytes)?;
+    let listen = regex("^(one|three): guest-test: waits for fff000: 0 0$")?;
+    for _ in 0..2 {
+        session.wait_for(&listen, context.limit(30))?;
+    }
+    session.wait_for(&regex("^two: guest-test: echo$")?, context.limit(30))?;
+    let mut operator = Operator::begin(&mut session, context.limit(20))?;
+    operator.asks(
+        "lpar stop two --orderly",
+        &["^it is asked to shut itself down"],
+    )?;
+    operator.asks("lpar list", &["^ +1 one +running ", "^ +2 two +asked "])?;
+    // Nothing follows for who does not answer, and others are asked meanwhile.
+    for name in ["one", "one", "three"] {
+        operator.types(&format!("lpar stop {name} --orderly\r"))?;
+        for line in [
+            "is asked to shut itself down",
+            "it has taken the request to shut itself down",
+            "is stopped",
+        ] {
+            operator.line(&format!(r"^bulkhead\| .* partition {name}: {line}$"))?;
+        }
+        operator.asks("lpar list", &["^ +2 two +asked "])?;
+        let answer = format!("lpar stop {name} --orderly");
+        operator.asks(&answer, &["^lpar stop: it is off"])?;
+        operator.asks(&format!("lpar start {name}"), &["^it is being started$"])?;
+        operator.line(&format!(
+            r"^bulkhead\| .* partition {name}: vcpu 0 starts at "
+        ))?;
+    }
+    operator.asks("lpar show two", &["^partition 2, two: running, asked to "])?;
+    operator.asks("lpar stop two", &["^it is being stopped$"])?;
+    // What was told is a shutdown of the partition alone, without delay.
+    operator.types("attach three\r")?;
+    let told = "asked to shut down: status 0 sensor 3 log 6340040 section 45500014 3010100";
+    operator.line(&format!("^guest-test: {told}$"))?;
+    stays_on(session)
+}
+
+/// Debian shuts itself down when it is asked to, by what its kernel runs for that.
+fn orderly_linux(context: &Context) -> Outcome {
+    let name = "debian-6.1";
+    let Some([kernel, initrd]) = images(context, name)? else {
+        return Ok(vec![absent(name)]);
+    };
+    let linux = PartitionSpec {
+        name: "linux".to_owned(),
+        memory_bytes: 512 << 20,
+        cpus: 2,
+        kernel,
+        initrd: Some(initrd),
+        command_line: "console=hvc0".to_owned(),
+        ..context.payload("")?
+    };
+    let mut session = context.boot(context.machine(), &pack(&[linux])?)?;
+    session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
+    session.wait_for(&regex("BH-READY$")?, context.limit(120))?;
+    let mut operator = Operator::begin(&mut session, context.limit(30))?;
+    operator.types("lpar stop linux --orderly\r")?;
+    for line in [
+        "is asked to shut itself down",
+        "it has taken the request to shut itself down",
+        "is stopped",
+    ] {
+        operator.line(&format!(r"^bulkhead\| .* partition linux: {line}$"))?;
+    }
+    operator.asks("lpar list", &["^ +1 linux +off "])?;
+    operator.types("attach linux\r")?;
+    operator.line("^BH-NOTE asked to shut down: unmounts and powers off")?;
+    stays_on(session)
+}
+
+/// Ends a session whose machine has not ended.
+fn stays_on(session: Session) -> Outcome {
+    let lines = session.stop();
+    let ended = lines.iter().find(|line| line.contains("| STOP "));
+    ensure!(ended.is_none(), "the machine has ended: {ended:?}");
     passed()
 }
 

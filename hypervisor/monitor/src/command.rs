@@ -17,6 +17,8 @@ pub enum Argument {
     Count,
     /// A real address of a partition.
     Address,
+    /// `--orderly`, as it stands there.
+    Orderly,
 }
 
 impl Argument {
@@ -27,6 +29,7 @@ impl Argument {
             Self::Window => "LIOBN",
             Self::Count => "COUNT",
             Self::Address => "ADDRESS",
+            Self::Orderly => "--orderly",
         }
     }
 }
@@ -55,6 +58,8 @@ pub enum Problem {
     Missing(Argument),
     /// An argument is no number.
     NoNumber,
+    /// The command takes no such word.
+    NoOption,
     /// The partition is off.
     Off,
     /// The partition runs.
@@ -78,6 +83,7 @@ impl fmt::Display for Problem {
             Self::NoWindow => f.write_str("there is no such DMA window; tce list shows all"),
             Self::Missing(argument) => write!(f, "{} is missing", argument.name()),
             Self::NoNumber => f.write_str("that is no number"),
+            Self::NoOption => f.write_str("it takes no such word; help lists what it takes"),
             Self::Off => f.write_str("it is off; lpar start starts it"),
             Self::Running => f.write_str("it runs; lpar restart starts it anew"),
             Self::NoOwner => {

@@ -94,6 +94,12 @@ fn next_word(command: &Command, before: &str) -> Next {
             (None, Some(word)) => return Next::Word(word),
             (Some(typed), Some(word)) if typed == word => {}
             (None, None) => return command.argument.map_or(Next::Nothing, Next::Argument),
+            // The first argument was typed, and perhaps more.
+            (Some(_), None) => {
+                let place = typed.count();
+                let argument = command.more.get(place).copied();
+                return argument.map_or(Next::Nothing, Next::Argument);
+            }
             _ => return Next::Nothing,
         }
     }
@@ -116,6 +122,7 @@ fn arguments(argument: Argument, facts: &dyn Facts, each: &mut dyn FnMut(&str)) 
                 });
             });
         }
+        Argument::Orderly => each(argument.name()),
         Argument::Count | Argument::Address => {}
     }
 }
@@ -169,6 +176,8 @@ mod tests {
         assert_eq!(all("lpar  show d"), ["db"]);
         assert_eq!(all("pe show "), ["0:1", "1:2"]);
         assert_eq!(all("tce show 0x8001"), ["0x80010002"]);
+        assert_eq!(all("lpar stop db "), ["--orderly"]);
+        assert_eq!(all("lpar stop db --orderly "), [""; 0]);
         assert!(all("").contains(&"help".to_owned()));
         for line in ["x", "lpar show db ", "lpar dump db ", "lpar list ", "log "] {
             assert_eq!(all(line), [""; 0], "{line}");

@@ -12,6 +12,10 @@ pub enum PartitionState {
     Starting,
     /// Its processors may run.
     Running,
+    /// They run; it is asked to shut itself down, and has not taken notice.
+    Asked,
+    /// They run; it has taken notice that it is to shut itself down.
+    Told,
     /// They are to stop.
     Ending,
     /// None of them runs.
@@ -108,6 +112,8 @@ pub struct Registers {
 pub enum Change {
     /// To be off, at once.
     Stop,
+    /// To shut itself down, in its own time.
+    ShutDown,
     /// To begin, being off.
     Start,
     /// To begin anew, whether it runs or is off.

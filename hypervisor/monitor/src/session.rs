@@ -312,6 +312,12 @@ mod tests {
             ("lpar start x", "lpar start: there is no such partition"),
             ("lpar start linux", "lpar start: it runs; lpar restart"),
             ("lpar stop db", "lpar stop: it is off; lpar start"),
+            ("lpar stop db --orderly", "lpar stop: it is off; lpar start"),
+            ("lpar stop linux now", "lpar stop: it takes no such word"),
+            (
+                "lpar stop linux --orderly now",
+                "lpar stop: one word too many: now",
+            ),
         ] {
             let (text, action) = dialogue.keys(&format!("{line}\r"));
             assert!(text.contains(&format!("\n{wanted}")), "{line}: {text}");
@@ -326,6 +332,11 @@ mod tests {
         let mut dialogue = Dialogue::new();
         for (line, wanted, change) in [
             ("lpar stop linux", "it is being stopped", (1, Change::Stop)),
+            (
+                "lpar stop linux --orderly",
+                "it is asked to shut itself down; lpar list tells whether it has taken notice",
+                (1, Change::ShutDown),
+            ),
             ("lpar restart 1", "it begins anew", (1, Change::Restart)),
             ("lpar start db", "it is being started", (2, Change::Start)),
             ("lpar restart db", "it begins anew", (2, Change::Restart)),

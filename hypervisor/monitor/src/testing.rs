@@ -16,6 +16,8 @@ use pci::Place;
 pub(crate) struct Machine {
     /// What a partition was asked to do last.
     pub(crate) changed: Cell<Option<(u32, Change)>>,
+    /// What the first partition does, if not run.
+    pub(crate) state: Cell<Option<PartitionState>>,
     /// What an endpoint was.
     pub(crate) changed_pe: Cell<Option<(PeName, PeChange)>>,
 }
@@ -28,10 +30,14 @@ impl Machine {
 
 /// All that command `words` answers, `arguments` being after it.
 pub(crate) fn answer(words: &str, arguments: &str) -> String {
+    answer_of(&Machine::new(), words, arguments)
+}
+
+/// The same of `machine`.
+pub(crate) fn answer_of(machine: &Machine, words: &str, arguments: &str) -> String {
     let (command, _) = find(COMMANDS, words).expect("a command");
     let mut text = String::new();
-    let machine = Machine::new();
-    let request = Request::new(arguments, &machine);
+    let request = Request::new(arguments, machine);
     let (Run::Show(run) | Run::Dump(run)) = command.run else {
         panic!("{words} shows nothing");
     };
@@ -87,7 +93,7 @@ impl Facts for Machine {
         let linux = Partition {
             lpid: 1,
             name: "linux",
-            state: PartitionState::Running,
+            state: self.state.get().unwrap_or(PartitionState::Running),
             memory_at: 0x4000_0000,
             memory_bytes: 1 << 30,
             real_mode_bytes: 1 << 30,
@@ -144,7 +150,7 @@ impl Facts for Machine {
     fn change(&self, lpid: u32, change: Change) -> Result<(), Problem> {
         match (lpid, change) {
             (1, Change::Start) => Err(Problem::Running),
-            (2, Change::Stop) => Err(Problem::Off),
+            (2, Change::Stop | Change::ShutDown) => Err(Problem::Off),
             _ => {
                 self.changed.set(Some((lpid, change)));
                 Ok(())

@@ -5,7 +5,7 @@ use super::Partition;
 use crate::stop::{self, Reason};
 use crate::{devices, guest_image, memory};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
-use lpar::{End, Processors, Stage, VcpuState, attention};
+use lpar::{End, Processors, Shutdown, Stage, VcpuState, attention};
 use papr_abi::Server;
 use ppc64::percpu::MAX_THREADS;
 use ppc64::spr::timebase;
@@ -135,12 +135,35 @@ impl Partition {
                 self.lpar.machine.threads.kick(vcpu.pir);
             }
         }
-        self.life.asked(end);
+        self.life.asked(self.kind_of(end));
         // Should all have stopped before that was said, one looks again.
         if by.is_none() {
             self.kick_first();
         }
         Ok(())
+    }
+
+    /// Asks it to shut itself down, which it does in its own time, or never.
+    ///
+    /// # Errors
+    /// The stage, when it does not run.
+    pub(crate) fn ask_to_shut_down(&self) -> Result<(), Stage> {
+        match self.life.stage() {
+            Stage::Running => {
+                log::info!("partition {}: is asked to shut itself down", self.lpar.name);
+                self.lpar.ask_to_shut_down();
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    /// What `end` is here: one that is off because it was asked to be was stopped.
+    fn kind_of(&self, end: End) -> End {
+        match (end, self.lpar.shutdown()) {
+            (End::PowerOff, Shutdown::Asked | Shutdown::Told) => End::Stop,
+            _ => end,
+        }
     }
 
     /// Has it begin anew on its own threads.

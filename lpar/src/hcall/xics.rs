@@ -261,9 +261,9 @@ impl Hcall for Ipi {
         // In this order: see `show_mfrr`.
         target.mfrr.store(self.mfrr, SeqCst);
         let machine = &caller.lpar.machine;
-        if caller.lpar.ethernet.is_empty() {
-            machine.presenter.set_mfrr(target.pir, self.mfrr);
-        } else {
+        machine.presenter.set_mfrr(target.pir, self.mfrr);
+        // Who has a virtual interrupt for it says so first too, so one of both finds that the other has.
+        if target.virtual_priority.load(SeqCst) < self.mfrr {
             show_mfrr(machine, target);
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! Each function is an endpoint (PE) of its own, whose PE configuration address is the function's. One that cannot be
 //! reset without others is in no PE: it has no EEH.
 
-use super::errlog::{Disposition, Log, Severity};
+use super::errlog::{Disposition, Log, Severity, Subject};
 use super::pci::FunctionName;
 use super::{Call, Failure, Inputs, Outputs, Row, RtasResult};
 use crate::eeh::{EehError, PeState};
@@ -372,6 +372,7 @@ impl Call for SlotErrorDetail {
         let mut log = Log::new(
             lpar,
             self.log.room(),
+            Subject::Pci,
             Severity::Error,
             Disposition::NotRecovered,
         );

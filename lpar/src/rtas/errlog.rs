@@ -1,9 +1,10 @@
 //! Error logs of version 6, as RTAS returns them: [`Log`].
 //!
 //! Source: LoPAR 2.9, "RTAS Event Return Format (Fixed Part)"; "RTAS General Extended Event Log Format, Version 6";
-//! "Platform Event Log Format, Version 6", sections Main-A (PH), Main-B (UH) and Primary SRC (PS). User data is in sections
+//! "Platform Event Log Format, Version 6", sections Main-A (PH), Main-B (UH), Primary SRC (PS) and EPOW (EP). User data is in sections
 //! UD, whose content is the platform's to choose.
 
+use crate::epow::SYSTEM_SHUTDOWN;
 use crate::pci::PciFunction;
 use crate::{GuestRam, Lpar};
 use core::fmt::{self, Write};
@@ -15,6 +16,7 @@ use papr_abi::GuestRealAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Severity {
+    Event = 1,
     Warning = 2,
     Error = 4,
 }
@@ -35,8 +37,32 @@ const HEADER: usize = 8;
 /// Where Main-A counts the sections.
 const COUNT_AT: usize = FIXED + EXTENDED + 0x1b;
 
-const INITIATOR_PCI: u8 = 2;
-const TYPE_PLATFORM_ERROR: u8 = 224;
+/// What it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// An error of a PCI function.
+    Pci,
+    /// A warning, here that the partition is to shut itself down.
+    Epow,
+}
+
+impl Subject {
+    /// The initiator, and the target, where they are known.
+    const fn initiator(self) -> u8 {
+        match self {
+            Self::Pci => 2,
+            Self::Epow => 0,
+        }
+    }
+
+    /// The type: a platform error, or an EPOW event.
+    const fn kind(self) -> u8 {
+        match self {
+            Self::Pci => 224,
+            Self::Epow => 64,
+        }
+    }
+}
 
 /// Registers of configuration space to tell of, by words: LoPAR's suggested minimum that every function has.
 const REGISTERS: [u16; 5] = [0x00, 0x04, 0x08, 0x2c, 0x3c];
@@ -57,6 +83,7 @@ impl Log {
     pub(super) fn new(
         lpar: &Lpar,
         room: usize,
+        subject: Subject,
         severity: Severity,
         disposition: Disposition,
     ) -> Self {
@@ -71,8 +98,8 @@ impl Log {
         log.put(&[
             6,
             (severity as u8) << 5 | (disposition as u8) << 3 | presence,
-            INITIATOR_PCI << 4 | INITIATOR_PCI,
-            TYPE_PLATFORM_ERROR,
+            subject.initiator() << 4 | subject.initiator(),
+            subject.kind(),
             0,
             0,
             0,
@@ -84,7 +111,7 @@ impl Log {
             log.put(&[0; 8]);
             log.put(b"IBM\0");
             log.main_a(lpar);
-            log.main_b(severity);
+            log.main_b(subject, severity);
         }
         log
     }
@@ -113,14 +140,21 @@ impl Log {
         self.section(*b"PH", &[&content]);
     }
 
-    fn main_b(&mut self, severity: Severity) {
+    fn main_b(&mut self, subject: Subject, severity: Severity) {
         let mut content = [0; 16];
-        // The I/O subsystem; recovered, or unrecoverable as far as the platform goes.
+        let (subsystem, subtype) = match subject {
+            // The I/O subsystem.
+            Subject::Pci => (0x30, 0),
+            // The external environment; a normal shutdown.
+            Subject::Epow => (0xa0, 0xd0),
+        };
+        // No error; recovered, or unrecoverable as far as the platform goes.
         let event = match severity {
+            Severity::Event => 0,
             Severity::Warning => 0x10,
             Severity::Error => 0x40,
         };
-        set(&mut content, 0, &[0x30, 0, event]);
+        set(&mut content, 0, &[subsystem, 0, event, subtype]);
         self.section(*b"UH", &[&content]);
     }
 
@@ -152,6 +186,15 @@ impl Log {
                 .to_be_bytes();
         }
         self.section(*b"UD", &[&detail, &registers]);
+    }
+
+    /// Adds that the partition, and it alone, is to shut itself down without further delay.
+    pub(super) fn shutdown(&mut self) {
+        const NORMAL: u8 = 1;
+        const THIS_PARTITION: u8 = 1;
+        let mut content = [0; 12];
+        set(&mut content, 0, &[SYSTEM_SHUTDOWN, NORMAL, THIS_PARTITION]);
+        self.section(*b"EP", &[&content]);
     }
 
     /// Adds what a driver has at `at`, as far as there is room.

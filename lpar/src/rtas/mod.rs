@@ -20,6 +20,7 @@ mod xics;
 
 use crate::hcall::Caller;
 pub use block::{BlockError, Outputs, serve};
+pub(crate) use event::EPOW_SENSOR;
 pub(crate) use panel::LINE_CHARACTERS;
 pub use panel::Panel;
 use papr_abi::rtas::{MAX_INPUTS, Status, TOKEN_BASE};
@@ -142,6 +143,7 @@ pub static CALLS: &[Entry] = &[
     entry::<pci::WritePciConfig>(),
     entry::<pci::QueryInterruptSourceNumber>(),
     entry::<pci::ChangeMsi>(),
+    entry::<event::GetSensorState>(),
     entry::<power::OsTerm>(),
     entry::<eeh::SetEehOption>(),
     entry::<eeh::GetConfigAddrInfo2>(),

@@ -4,6 +4,7 @@ mod block;
 mod clock;
 mod config_space;
 mod eeh;
+mod epow;
 mod interrupts;
 mod life;
 mod messages;

@@ -5,7 +5,7 @@ use super::writer::{Tree, split};
 use super::{BootFacts, Layout, TreeError};
 use crate::hcall::term::VTERM;
 use crate::hcall::{HCALLS, Hcall, cpu};
-use crate::rtas::{CALLS, LINE_CHARACTERS};
+use crate::rtas::{CALLS, EPOW_SENSOR, LINE_CHARACTERS};
 use crate::{Lpar, vio};
 use alloc::format;
 use alloc::vec::Vec;
@@ -116,6 +116,8 @@ pub(super) fn rtas(tree: &mut Tree, lpar: &Lpar, layout: &Layout) -> Result<(), 
         tree.cell("rtas-version", 1)?;
         tree.cell("rtas-error-log-max", ERROR_LOG_BYTES)?;
         tree.cell("rtas-event-scan-rate", EVENT_SCANS_A_MINUTE)?;
+        // Each sensor with its last index.
+        tree.cells("rtas-sensors", &[EPOW_SENSOR, 0])?;
         tree.cell("ibm,display-line-length", LINE_CHARACTERS as u32)?;
         tree.cell("ibm,display-number-of-lines", 1)?;
         tree.flag("ibm,form-feed")?;
@@ -207,6 +209,19 @@ fn ethernet(tree: &mut Tree, unit: u32, adapter: &Adapter) -> Result<(), TreeErr
         tree.cells("interrupts", &[settings.irq.0, 0])?;
         let [_, _, mac @ ..] = settings.mac.to_be_bytes();
         tree.bytes("local-mac-address", &mac)
+    })
+}
+
+/// Writes the interrupts that tell of events. Source: LoPAR 2.9, "Event Sources Node".
+pub(super) fn event_sources(tree: &mut Tree) -> Result<(), TreeError> {
+    let irq = vio::EPOW_IRQ.0;
+    tree.node("event-sources", |tree| {
+        tree.text("device_type", "event-sources")?;
+        tree.flag("interrupt-controller")?;
+        tree.cell("#interrupt-cells", 2)?;
+        tree.cells("interrupt-ranges", &[irq, 1])?;
+        // Its end is told, as a message's is.
+        tree.node("epow-events", |tree| tree.cells("interrupts", &[irq, 0]))
     })
 }
 

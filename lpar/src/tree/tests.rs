@@ -480,8 +480,8 @@ fn linux_finds_its_ethernet_adapters() {
         [0x2_0000]
     );
     for (node, unit, irq, last) in [
-        ("/vdevice/l-lan@30000010", 0x3000_0010, 0xff_f000, 0),
-        ("/vdevice/l-lan@30000011", 0x3000_0011, 0xff_f001, 1),
+        ("/vdevice/l-lan@30000010", 0x3000_0010, 0xff_f001, 0),
+        ("/vdevice/l-lan@30000011", 0x3000_0011, 0xff_f002, 1),
     ] {
         assert_eq!(text(&tree, node, "device_type"), "network");
         assert_eq!(text(&tree, node, "compatible"), "IBM,l-lan");
@@ -495,4 +495,18 @@ fn linux_finds_its_ethernet_adapters() {
     }
     let (_, tree) = prepared(&Bench::new());
     assert_eq!(names(&tree, "/vdevice"), ["vty@30000000"]);
+}
+
+#[test]
+fn linux_finds_the_interrupt_that_warns_it_and_the_sensor_behind_it() {
+    let (_, tree) = prepared(&Bench::new());
+    let node = "/event-sources";
+    assert_eq!(text(&tree, node, "device_type"), "event-sources");
+    assert_eq!(property(&tree, node, "interrupt-controller"), []);
+    assert_eq!(cells(&tree, node, "#interrupt-cells"), [2]);
+    assert_eq!(cells(&tree, node, "interrupt-ranges"), [0xff_f000, 1]);
+    let events = "/event-sources/epow-events";
+    assert_eq!(cells(&tree, events, "interrupts"), [0xff_f000, 0]);
+    assert_eq!(names(&tree, node), ["epow-events"]);
+    assert_eq!(cells(&tree, "/rtas", "rtas-sensors"), [9, 0]);
 }

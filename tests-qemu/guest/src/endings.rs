@@ -53,6 +53,36 @@ pub(crate) fn os_term(platform: &Platform) {
     println!("guest-test: os-term came back with {}", status);
 }
 
+/// The class of environmental and power warnings in an event mask.
+const EPOW: u32 = 1 << 30;
+
+/// Takes no notice of anything but the interrupt that asks it to shut down; then tells why, and ends.
+pub(crate) fn orderly(platform: &Platform) {
+    let irq = platform.epow_irq.unwrap_or(0);
+    let route = [irq, platform.servers[0], 5];
+    let routed = rtas::named(platform, "ibm,set-xive", &route, 1).map_or(-3, |reply| reply.status);
+    let on = rtas::named(platform, "ibm,int-on", &[irq], 1).map_or(-3, |reply| reply.status);
+    hcall(token::H_CPPR, [0xff]);
+    println!("guest-test: waits for {:x}: {} {}", irq, routed, on);
+    let warned = 0xff00_0000 | u64::from(irq);
+    while hcall(token::H_XIRR, [0]).out[0] != warned {
+        crate::cpu::spin(crate::cpu::TICKS_PER_MS);
+    }
+    let sensor = rtas::named(platform, "get-sensor-state", &[9, 0], 2);
+    let (at, bytes) = (BUFFER.real() as u32, 4096);
+    let question = [0x500, irq, EPOW, 0, at, bytes];
+    let told = rtas::named(platform, "check-exception", &question, 1);
+    println!(
+        "guest-test: asked to shut down: status {} sensor {} log {:x} section {:x} {:x}",
+        told.map_or(-3, |reply| reply.status),
+        sensor.map_or(0, |reply| reply.out[0]),
+        BUFFER.get(0) >> 32,
+        BUFFER.get(12) >> 32,
+        BUFFER.get(13) >> 32
+    );
+    hcall(token::H_EOI, [warned]);
+}
+
 /// Writes back what H_GET_TERM_CHAR brings, until a line ends in `end`.
 pub(crate) fn echo() {
     println!("guest-test: echo");

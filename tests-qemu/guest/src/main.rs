@@ -79,6 +79,7 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Bench => bench::run(&platform),
         Mode::Reboot => endings::reboot(&platform),
         Mode::OsTerm => endings::os_term(&platform),
+        Mode::Orderly => endings::orderly(&platform),
         Mode::Echo => endings::echo(),
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),

@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Reboot,
     /// End by os-term.
     OsTerm,
+    /// Wait until asked to shut down, and do that.
+    Orderly,
     /// Echo the console's input until a line says `end`.
     Echo,
     /// Use all the time that the partition is given, and tell how much it was.
@@ -63,6 +65,7 @@ impl Options {
             "bench" => Mode::Bench,
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,
+            "orderly" => Mode::Orderly,
             "echo" => Mode::Echo,
             "share" => Mode::Share,
             "attack" => Mode::Attack,

@@ -67,6 +67,8 @@ pub(crate) struct Platform {
     /// Unit address of the console, and its interrupt source if it has one.
     pub(crate) vty: u32,
     pub(crate) vty_irq: Option<u32>,
+    /// The source that warns of what is to come.
+    pub(crate) epow_irq: Option<u32>,
     functions: [Function; 8],
     function_count: usize,
     bridges: [Bridge; 4],
@@ -126,6 +128,9 @@ impl Platform {
             cpus: 0,
             vty: 0,
             vty_irq: None,
+            epow_irq: fdt
+                .find_node("/event-sources/epow-events")
+                .and_then(|node| cell(&node, "interrupts")),
             functions: [Function::default(); 8],
             function_count: 0,
             bridges: [Bridge::default(); 4],

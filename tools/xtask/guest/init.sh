@@ -24,6 +24,17 @@ mount -t devtmpfs devtmpfs /dev
 dmesg -n 1
 hostname bulkhead
 
+# What the kernel runs when the platform asks it to shut down: the hypervisor's operator, for one.
+mkdir -p /sbin
+cat > /sbin/poweroff << 'END'
+#!/bin/sh
+echo "BH-NOTE asked to shut down: unmounts and powers off" > /dev/console
+umount -a -r 2> /dev/null
+sync
+exec poweroff -f
+END
+chmod +x /sbin/poweroff
+
 argument() {
     sed -n "s/^\(.* \)\{0,1\}bulkhead\.$1=\([^ ]*\).*\$/\2/p" /proc/cmdline
 }

@@ -1,6 +1,6 @@
 //! `lpar stop`, `lpar start`, `lpar restart`.
 
-use crate::command::{Problem, Request};
+use crate::command::{Argument, Problem, Request};
 use crate::facts::Change;
 
 fn change(request: &Request<'_>, change: Change) -> Result<(), Problem> {
@@ -9,7 +9,13 @@ fn change(request: &Request<'_>, change: Change) -> Result<(), Problem> {
 }
 
 pub(super) fn stop(request: &Request<'_>) -> Result<&'static str, Problem> {
-    change(request, Change::Stop).map(|()| "it is being stopped")
+    match request.more {
+        "" => change(request, Change::Stop).map(|()| "it is being stopped"),
+        more if more == Argument::Orderly.name() => change(request, Change::ShutDown).map(
+            |()| "it is asked to shut itself down; lpar list tells whether it has taken notice",
+        ),
+        _ => Err(Problem::NoOption),
+    }
 }
 
 pub(super) fn start(request: &Request<'_>) -> Result<&'static str, Problem> {

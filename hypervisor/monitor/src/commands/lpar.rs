@@ -11,6 +11,8 @@ const fn state(state: PartitionState) -> &'static str {
     match state {
         PartitionState::Starting => "starting",
         PartitionState::Running => "running",
+        PartitionState::Asked => "asked",
+        PartitionState::Told => "told",
         PartitionState::Ending => "ending",
         PartitionState::Off => "off",
     }
@@ -66,7 +68,13 @@ fn head(partition: &Partition<'_>, page: &mut Page<'_>) {
         "partition {}, {}: {}, {} requests refused",
         partition.lpid,
         partition.name,
-        state(partition.state),
+        match partition.state {
+            PartitionState::Asked => {
+                "running, asked to shut itself down but has not taken notice"
+            }
+            PartitionState::Told => "running, has taken notice that it is to shut itself down",
+            other => state(other),
+        },
         partition.refusals
     ));
     page.line(format_args!(
@@ -164,7 +172,8 @@ impl core::fmt::Display for Priority {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{answer, rows};
+    use super::*;
+    use crate::testing::{Machine, answer, answer_of, rows};
 
     #[test]
     fn all_partitions_are_listed() {
@@ -176,6 +185,29 @@ mod tests {
                 ["2", "db", "off", "1", "512", "MiB", "1", "0"]
             ]
         );
+    }
+
+    #[test]
+    fn one_that_was_asked_to_stop_is_told_of_while_it_does_not() {
+        let machine = Machine::new();
+        for (state, word, sentence) in [
+            (
+                PartitionState::Asked,
+                "asked",
+                "partition 1, linux: running, asked to shut itself down but has not taken notice, 3 ",
+            ),
+            (
+                PartitionState::Told,
+                "told",
+                "partition 1, linux: running, has taken notice that it is to shut itself down, 3 ",
+            ),
+        ] {
+            machine.state.set(Some(state));
+            let list = answer_of(&machine, "lpar list", "");
+            assert_eq!(rows(&list)[0][2], word);
+            let show = answer_of(&machine, "lpar show", "linux");
+            assert!(show.starts_with(sentence), "{show}");
+        }
     }
 
     #[test]

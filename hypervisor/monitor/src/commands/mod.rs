@@ -21,10 +21,13 @@ pub const COMMANDS: &[Command] = &[
         Argument::Partition,
         show("lpar show", "what a partition is and owns", lpar::show),
     ),
-    of(
-        Argument::Partition,
-        run("lpar stop", "stops a partition at once", life::stop),
-    ),
+    Command {
+        more: &[Argument::Orderly],
+        ..of(
+            Argument::Partition,
+            run("lpar stop", "stops one at once; or asks it to", life::stop),
+        )
+    },
     of(
         Argument::Partition,
         run("lpar start", "starts one that is off", life::start),

@@ -251,7 +251,6 @@ fn shared_processors_are_told_so_and_what_they_have_waited() {
         weight: 0,
     };
     let bench = Bench::with(|config| config.processors = Processors::Shared(share));
-    assert!(bench.lpar.soft_xics.is_some());
     bench.lpar.vcpus[0].waited[2].store(77, SeqCst);
     bench.write(0x2000 + vpa::SIZE, 2, 640);
     assert_eq!(

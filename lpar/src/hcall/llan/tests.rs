@@ -10,7 +10,7 @@ use papr_abi::llan::{descriptor, entry, multicast};
 use papr_abi::{GuestRealAddr, IoAddr, Irq, Server};
 
 const UNIT: u64 = vio::FIRST_ETHERNET as u64;
-const IRQ: Irq = Irq(0xff_f000);
+const IRQ: Irq = Irq(0xff_f001);
 const MACS: [u64; 2] = [0x0242_4800_0000, 0x0242_4800_0100];
 /// Pages of the partition's memory that the windows' first pages are mapped to, at the same distance.
 const MAPPED: u64 = 0x4_0000;
@@ -221,7 +221,7 @@ fn processors_that_share_threads_get_it_from_their_software_controller() {
     let [one, two] = two(Processors::Shared(share));
     open(&one, 0);
     open(&two, 1);
-    let soft = one.lpar.soft_xics.as_ref().unwrap();
+    let soft = &one.lpar.soft_xics;
     let place = one.lpar.xics.place(IRQ).unwrap();
     let _ = soft.route(place, Server(1), 5);
     let _ = soft.set_cppr(Server(1), 0xff);

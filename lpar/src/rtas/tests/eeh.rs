@@ -38,11 +38,11 @@ fn detail(bench: &Bench, driver: u32, log: u32, function: u32) -> i32 {
     let rest = [BUFFER, driver, BUFFER + 0x1000, log, function];
     of(bench, 0, "ibm,slot-error-detail", &rest, 1)[0]
 }
-fn log_at(bench: &Bench, bytes: u64) -> Vec<u8> {
+pub(super) fn log_at(bench: &Bench, bytes: u64) -> Vec<u8> {
     let at = u64::from(BUFFER) + 0x1000;
     (at..at + bytes).map(|at| bench.read(at, 1) as u8).collect()
 }
-fn be32(log: &[u8], at: usize) -> usize {
+pub(super) fn be32(log: &[u8], at: usize) -> usize {
     u32::from_be_bytes(log[at..at + 4].try_into().unwrap()) as usize
 }
 

@@ -87,7 +87,7 @@ const fn writing(
 }
 
 /// Every RTAS call that does not end the partition, or the processor that makes it.
-pub(super) const RTAS: [Rtas; 24] = [
+pub(super) const RTAS: [Rtas; 25] = [
     rtas("display-character", 1, 1),
     rtas("get-time-of-day", 0, 8),
     rtas("set-time-of-day", 7, 1),
@@ -106,6 +106,7 @@ pub(super) const RTAS: [Rtas; 24] = [
     rtas("ibm,query-interrupt-source-number", 4, 3),
     rtas("ibm,change-msi", 6, 4),
     writing("check-exception", 7, 1, &[4]),
+    rtas("get-sensor-state", 2, 2),
     rtas("ibm,set-eeh-option", 4, 1),
     rtas("ibm,get-config-addr-info2", 4, 2),
     rtas("ibm,read-slot-reset-state2", 3, 4),

@@ -24,7 +24,7 @@ cases!("rtas":
     set_time_of_day_refuses_a_bad_date,
 );
 
-const CALLS: [&str; 29] = [
+const CALLS: [&str; 30] = [
     "get-time-of-day",
     "power-off",
     "system-reboot",
@@ -46,6 +46,7 @@ const CALLS: [&str; 29] = [
     "display-character",
     "event-scan",
     "check-exception",
+    "get-sensor-state",
     "ibm,set-eeh-option",
     "ibm,get-config-addr-info2",
     "ibm,read-slot-reset-state2",
