@@ -6,10 +6,12 @@ use crate::bridge::Bridge;
 use crate::devices::{self, bridges};
 use crate::host::{self, Host};
 use crate::partition::Partition;
+use crate::trace;
+use ::trace::Kind;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, PeNumber, Watch};
 use lpar::eeh::{EehError, Endpoint};
 use lpar::pci::PciFunction;
@@ -31,9 +33,22 @@ pub(crate) struct Owned {
     /// Its DMA window, and by that its endpoint.
     pub(crate) window: DmaWindow,
     bridge: &'static Bridge,
+    /// Whether it was being reset when it was looked at last.
+    in_reset: AtomicBool,
+    /// How often it was found stopped.
+    freezes: AtomicU32,
 }
 
 impl Owned {
+    /// Notes in the trace what was found of it.
+    fn trace(&self, kind: Kind, what: Freeze, pesta: u64) {
+        if kind == Kind::Freeze {
+            self.freezes.fetch_add(1, Relaxed);
+        }
+        let endpoint = (self.bridge.index, self.window.pe);
+        trace::endpoint(kind, self.partition.lpar.lpid, endpoint, what, pesta);
+    }
+
     /// What of it is stopped.
     pub(crate) fn stopped(&self) -> Freeze {
         self.access.stopped()
@@ -121,6 +136,8 @@ pub(crate) fn start(partitions: &'static [Partition]) {
                 access,
                 window,
                 bridge,
+                in_reset: AtomicBool::new(false),
+                freezes: AtomicU32::new(0),
             })
         });
         found.collect()
@@ -207,6 +224,8 @@ impl Watched {
         drop(host);
         if event == Some(Event::Fenced) {
             log::warn!("phb{}: it is reset, with all behind it", self.bridge.index);
+            let all = (self.bridge.index, PeNumber(u16::MAX));
+            trace::endpoint(Kind::Reset, 0, all, Freeze::all(), 0);
             let revived = seen.revival.begin(now, self.bridge, accesses());
             self.tell_revived(revived);
         }
@@ -221,7 +240,11 @@ impl Watched {
         let Some(mut host) = self.bridge.host.try_lock() else {
             return;
         };
-        if owned.access.is_resetting() {
+        let is_resetting = owned.access.is_resetting();
+        if owned.in_reset.swap(is_resetting, Relaxed) != is_resetting && is_resetting {
+            owned.trace(Kind::Reset, Freeze::empty(), 0);
+        }
+        if is_resetting {
             return;
         }
         let stopped = host.freeze_state(owned.window.pe) | owned.access.stopped_here();
@@ -231,6 +254,11 @@ impl Watched {
         self.tell(&mut host, &change);
         let cause = host.pest(owned.window.pe).unwrap_or_default();
         drop(host);
+        match change.news {
+            News::Stopped(_, what) => owned.trace(Kind::Freeze, what, cause.a),
+            News::GoesOn(_, what) => owned.trace(Kind::Thaw, what, 0),
+            News::Fenced | News::Dead | News::Back | News::Info(_) => {}
+        }
         if matches!(change.news, News::Stopped(..)) {
             owned.function.note_error(cause);
         }

@@ -3,7 +3,8 @@
 
 use crate::stop;
 use crate::thread::Thread;
-use crate::{console, presenter};
+use crate::{console, presenter, trace};
+use ::trace::{Dispatched, Preempted};
 use core::sync::atomic::Ordering::SeqCst;
 use lpar::machine::{Presenter, Threads};
 use lpar::vpa::{self, Dispatch, Preempt, Wait};
@@ -28,6 +29,7 @@ pub(crate) fn arm_tick() {
 pub(crate) fn keep_house() {
     crate::freeze::tick();
     crate::errors::tick();
+    trace::follow(ppc64::PerCpu::current());
 }
 
 /// The tick: moves console bytes, comes again.
@@ -51,6 +53,7 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
     let (lpar, vcpu) = (&thread.partition.lpar, thread.vcpu);
     let start = spr::timebase();
     vpa::preempted(lpar, vcpu);
+    trace::preempted(thread, why_preempted(preempt));
     // The hcall set `ceded`: whoever prods from now on kicks this thread.
     let dispatch = loop {
         if vcpu.prodded.swap(false, SeqCst) {
@@ -82,6 +85,7 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
         restore_mfrr(thread);
     }
     vpa::dispatched(lpar, vcpu);
+    trace::dispatched(thread, why_dispatched(dispatch));
     let (srr0, srr1) = guest::hcall_return();
     let ticks = spr::timebase().wrapping_sub(start);
     vpa::log_wait(
@@ -96,6 +100,28 @@ pub(crate) fn wait(thread: &Thread, preempt: Preempt, until: Until) {
             srr1,
         },
     );
+}
+
+/// A reason to cease, as the trace has it.
+pub(crate) const fn why_preempted(why: Preempt) -> Preempted {
+    match why {
+        Preempt::Cede => Preempted::Cede,
+        Preempt::Confer => Preempted::Confer,
+        Preempt::TimeSlice => Preempted::Slice,
+    }
+}
+
+/// A reason to begin, as the trace has it.
+pub(crate) const fn why_dispatched(why: Dispatch) -> Dispatched {
+    match why {
+        Dispatch::External => Dispatched::External,
+        Dispatch::Firmware => Dispatched::Firmware,
+        Dispatch::Prod => Dispatched::Prod,
+        Dispatch::Decrementer => Dispatched::Decrementer,
+        Dispatch::Start => Dispatched::Start,
+        Dispatch::Conferred => Dispatched::Conferred,
+        Dispatch::TimeSlice => Dispatched::Turn,
+    }
 }
 
 /// Whether the guest would be interrupted; a mere kick is consumed.

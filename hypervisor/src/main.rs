@@ -6,7 +6,7 @@
 //! - [`ethernet`]: the virtual network between partitions.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
 //!   processors share, such a one, and its interrupts.
-//! - [`stop`]: the ends.
+//! - [`trace`]: what happened when. [`stop`]: the ends.
 #![no_std]
 #![no_main]
 #![deny(
@@ -40,6 +40,7 @@ mod soft;
 mod sources;
 mod stop;
 mod thread;
+mod trace;
 mod traps;
 
 use ppc64::PerCpu;

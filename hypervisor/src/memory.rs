@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "turns real memory into slices and a heap")]
 
 use alloc::boxed::Box;
+use core::sync::atomic::AtomicU64;
 use ioda::{BeU16, BeU64, DmaTable};
 use linked_list_allocator::LockedHeap;
 use lpar::GuestRam;
@@ -88,6 +89,16 @@ pub(crate) fn take_bytes(bytes: u64) -> Result<&'static mut [u8], NoMemory> {
     let (_, start) = take_zeroed(bytes.next_multiple_of(8), 128)?;
     // SAFETY: memory of the machine that nothing else has: the cells are gone with the line above.
     Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, bytes as usize) })
+}
+
+/// Takes `count` words for the caller's threads, for good, zeroed.
+///
+/// # Errors
+/// [`NoMemory`] when there is no such block.
+pub(crate) fn take_words(count: u64) -> Result<&'static [AtomicU64], NoMemory> {
+    let bytes = take_bytes(count.saturating_mul(8))?;
+    // SAFETY: the block is the caller's alone, aligned and long enough; any bits are a value of an atomic.
+    Ok(unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast::<AtomicU64>(), bytes.len() / 8) })
 }
 
 /// Takes a zeroed table of `entries` at a multiple of `align`, for a bridge.

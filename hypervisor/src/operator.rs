@@ -3,13 +3,16 @@
 //! It runs on whichever thread moves the console's bytes; one at a time. Lock order: `MONITOR` → what a fact needs (a
 //! bridge, who owns what) → its rings.
 
+use crate::clock::CLOCK;
 use crate::partition::{self, Partition};
-use crate::{console, devices, errors, pool, stop, thread};
+use crate::{console, devices, errors, pool, stop, thread, trace};
 use ::console::{Ring, View};
+use ::trace::{Kind, TraceRing};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Freeze, Ioda};
 use lpar::eeh::EehError;
+use lpar::machine::Clock;
 use lpar::xics::Trigger;
 use lpar::{End, Processors, Shutdown, Stage, Vcpu, VcpuState};
 use map_dump::Record;
@@ -322,5 +325,30 @@ impl Facts for Machine {
 
     fn log(&self, count: usize, each: &mut dyn FnMut(&str)) {
         console::last_lines(count, each);
+    }
+
+    fn trace(&self) -> &[TraceRing<'_>] {
+        trace::hold();
+        trace::rings()
+    }
+
+    fn release_trace(&self) {
+        trace::release();
+    }
+
+    fn trace_hcalls(&self, on: bool) {
+        trace::set_hcalls(on);
+    }
+
+    fn call_name(&self, kind: Kind, code: u32) -> Option<&'static str> {
+        match kind {
+            Kind::Hcall | Kind::Refused => Some(lpar::hcall::find(code.into())?.row.name),
+            Kind::Rtas => Some(lpar::rtas::find(code)?.row.name),
+            _ => None,
+        }
+    }
+
+    fn timebase_hz(&self) -> u64 {
+        CLOCK.timebase_hz()
     }
 }

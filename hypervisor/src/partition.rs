@@ -3,7 +3,7 @@
 use crate::bridge::Bridge;
 use crate::stop::{self, Reason};
 use crate::{
-    clock, console, devices, ethernet, idle, memory, pool, presenter, soft, sources, thread,
+    clock, console, devices, ethernet, idle, memory, pool, presenter, soft, sources, thread, trace,
 };
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
@@ -122,6 +122,11 @@ pub(crate) fn start_all(info: &'static MachineInfo<'static>) {
         timebase().wrapping_sub(start) / MICROSECOND
     );
     wait_for_threads(info);
+    let threads = info.threads();
+    let last = threads.filter_map(|thread| boot::thread_index(thread.pir));
+    if trace::start(last.max().map_or(0, |last| last + 1)).is_err() {
+        refuse!("memory: none is left for the trace")
+    }
     let mut pirs = info
         .threads()
         .map(|thread| thread.pir)
@@ -398,6 +403,7 @@ fn machine() -> Machine {
         threads: &idle::Kicker,
         device_memory: crate::host::DEVICE_MEMORY,
         caches: &presenter::CACHES,
+        observer: &crate::trace::Tracer,
     }
 }
 

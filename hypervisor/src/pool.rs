@@ -6,18 +6,16 @@
 #![expect(unsafe_code, reason = "enters guests")]
 
 use self::thread::PoolThread;
-use crate::idle::Until;
+use crate::idle::{Until, why_dispatched, why_preempted};
 use crate::partition::Partition;
 use crate::presenter::ICP;
 use crate::shared::{self, Shared};
 use crate::soft::{self, OPEN};
-use crate::stop;
 use crate::thread::{Leave, Thread, first_context, reset};
+use crate::{stop, trace};
+use ::trace::Preempted;
 use alloc::vec::Vec;
-use core::sync::atomic::{
-    AtomicBool,
-    Ordering::{Relaxed, SeqCst},
-};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use dispatch::{Choice, Dispatch, Share, Stop, Timing, VcpuId};
 use lpar::icp::Line;
 use lpar::machine::Presenter;
@@ -84,13 +82,7 @@ pub(crate) fn start(
                 partition: place,
                 vcpu: number,
             };
-            vcpus.push(Thread {
-                partition,
-                vcpu,
-                kicked: AtomicBool::new(false),
-                shared: Some(Shared::new(id)),
-                context: Mutex::new(GuestContext::new(0, 0)),
-            });
+            vcpus.push(Thread::new(partition, vcpu, Some(Shared::new(id))));
         }
     }
     let threads: Vec<_> = pirs
@@ -343,6 +335,7 @@ impl Pool {
             vpa::log_wait(lpar, vcpu, &wait);
         }
         own.select(chosen.id.partition, record.partition);
+        trace::dispatched(record, why_dispatched(reason));
         cpu.owner_data.set(core::ptr::from_ref(record) as u64);
         own.current.store(place + 1, Relaxed);
         own.set_line(shared::line(record));
@@ -352,6 +345,7 @@ impl Pool {
         let why = Leave::from_code(unsafe { guest::enter(cpu, &mut context) });
         own.current.store(0, Relaxed);
         vpa::preempted(lpar, vcpu);
+        trace::preempted(record, preempted(why, shared));
         let timer = context.dec_expiry;
         drop(context);
         self.left(index, own, record, why, timer);
@@ -407,6 +401,19 @@ impl Pool {
         if stops {
             record.partition.conclude();
         }
+    }
+}
+
+/// Why a virtual processor that left with `why` ceases to run.
+fn preempted(why: Leave, shared: &Shared) -> Preempted {
+    match why {
+        Leave::Stop | Leave::Restart | Leave::PowerOff | Leave::Crashed | Leave::MachineStops => {
+            Preempted::Stop
+        }
+        Leave::Again => Preempted::Reset,
+        Leave::Slice => Preempted::Slice,
+        Leave::Yields => Preempted::Confer,
+        Leave::Waits => shared.preempt().map_or(Preempted::Cede, why_preempted),
     }
 }
 

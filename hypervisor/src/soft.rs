@@ -6,6 +6,7 @@ use crate::pool::{self, Pool};
 use crate::presenter::ICP;
 use crate::sources::{FOREIGN, SOURCES};
 use crate::thread::Thread;
+use crate::trace;
 use lpar::icp::SoftXics;
 use lpar::machine::{Failed, ForeignIrq, Presenter, Sources, Threads};
 use lpar::xics::Trigger;
@@ -86,7 +87,9 @@ pub(crate) fn arrive(pool: &'static Pool, irq: Irq, pir: u32) -> Option<&'static
         return None;
     };
     let server = partition.lpar.soft_xics.arrive(place)?;
-    pool.by_handle(partition.lpar.vcpu(server)?.pir)
+    let receiver = pool.by_handle(partition.lpar.vcpu(server)?.pir)?;
+    trace::interrupt(receiver, irq.0);
+    Some(receiver)
 }
 
 impl Sources for SoftSources {

@@ -5,8 +5,9 @@
 
 use crate::partition::Partition;
 use crate::shared::Shared;
-use crate::{idle, presenter, stop};
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use crate::{idle, presenter, stop, trace};
+use ::trace::{Dispatched, Preempted};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use lpar::machine::Presenter;
 use lpar::{End, Vcpu, VcpuState, attention, interrupt, vpa};
 use ppc64::PerCpu;
@@ -77,6 +78,29 @@ pub(crate) struct Thread {
     pub(crate) shared: Option<Shared>,
     /// Its registers. Only the thread that runs it holds this.
     pub(crate) context: Mutex<GuestContext>,
+    /// Since when it runs, or does not, by the time base.
+    pub(crate) turn: AtomicU64,
+    /// How long it has run before, ticks.
+    pub(crate) ran: AtomicU64,
+}
+
+impl Thread {
+    /// Makes one that has not begun.
+    pub(crate) fn new(
+        partition: &'static Partition,
+        vcpu: &'static Vcpu,
+        shared: Option<Shared>,
+    ) -> Self {
+        Self {
+            partition,
+            vcpu,
+            kicked: AtomicBool::new(false),
+            shared,
+            context: Mutex::new(GuestContext::new(0, 0)),
+            turn: AtomicU64::new(0),
+            ran: AtomicU64::new(0),
+        }
+    }
 }
 
 static THREADS: [Once<Thread>; MAX_THREADS] = [const { Once::new() }; MAX_THREADS];
@@ -101,13 +125,7 @@ pub(crate) fn by_pir(pir: u32) -> Option<&'static Thread> {
 /// Gives the thread numbered `index` by the boot code its work.
 pub(crate) fn assign(index: usize, partition: &'static Partition, vcpu: &'static Vcpu) {
     if let Some(slot) = THREADS.get(index) {
-        slot.call_once(|| Thread {
-            partition,
-            vcpu,
-            kicked: AtomicBool::new(false),
-            shared: None,
-            context: Mutex::new(GuestContext::new(0, 0)),
-        });
+        slot.call_once(|| Thread::new(partition, vcpu, None));
     }
 }
 
@@ -179,6 +197,7 @@ fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
     let mut context = thread.context.lock();
     *context = first_context(partition, vcpu);
     vpa::dispatched(&partition.lpar, vcpu);
+    trace::dispatched(thread, Dispatched::Start);
     // SAFETY: the partition's table and memory are its own for good.
     unsafe { guest::select(&partition.registers()) };
     idle::arm_tick();
@@ -194,6 +213,7 @@ fn enter(cpu: &PerCpu, thread: &Thread) -> Leave {
         }
     };
     vpa::preempted(&partition.lpar, vcpu);
+    trace::preempted(thread, Preempted::Stop);
     // From here nobody translates by this partition's table.
     power::reset_thread();
     presenter::ICP.set_cppr(vcpu.pir, presenter::PARKED_CPPR);

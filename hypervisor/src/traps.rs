@@ -2,7 +2,7 @@
 
 use crate::idle::{self, Until};
 use crate::thread::{self, Leave, Thread};
-use crate::{pool, stop};
+use crate::{pool, stop, trace};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use lpar::hcall::After;
 use lpar::unanswered::Unanswered;
@@ -13,6 +13,7 @@ use ppc64::PerCpu;
 use ppc64::context::Regs;
 use ppc64::percpu::Answer;
 use ppc64::slb::Slb;
+use ppc64::spr::timebase;
 use ppc64::{guest, mfspr, msr, power};
 
 /// Serves an hcall. See `ppc64::percpu::HcallFn`.
@@ -31,6 +32,23 @@ pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) ->
         follow_up(thread, after)
     };
     Answer { r3, leave }
+}
+
+/// As [`hcall`], and notes it in the trace.
+pub(crate) extern "C" fn watched_hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) -> Answer {
+    let since = timebase();
+    let &mut [before, ..] = regs;
+    let answer = hcall(cpu, token, regs);
+    if let Some(thread) = thread::current(cpu) {
+        let &mut [after, ..] = regs;
+        let told = if trace::tells_by_output(token) {
+            after
+        } else {
+            before
+        };
+        trace::hcall(thread, token, answer.r3, told, since);
+    }
+    answer
 }
 
 /// Does what follows an hcall's answer. Returns what the guest leaves with, or 0.

@@ -3,7 +3,7 @@
 
 use core::fmt;
 use core::sync::atomic::{Ordering::SeqCst, fence};
-use papr_abi::{Irq, RealAddr};
+use papr_abi::{Irq, RealAddr, Server};
 
 /// The interrupt presentation of physical threads (XICS ICP), one unit per thread.
 ///
@@ -157,6 +157,21 @@ pub trait Caches: Sync {
     fn fetch_anew(&self, at: RealAddr, bytes: u64);
 }
 
+/// Whoever keeps a trace of what partitions ask for. Told of it afterwards; nothing comes of it.
+pub trait Observer: Sync {
+    /// RTAS call `token` with first input `input`, made by `vcpu` of partition `lpid` at time base `since`, got `status`.
+    fn rtas(&self, who: (u32, Server), token: u32, input: u32, status: i32, since: u64) {
+        let _ = (who, token, input, status, since);
+    }
+    /// Hcall `token` of `vcpu` of partition `lpid` got `code`: for a cause that the log tells, or because there is none such.
+    fn refused(&self, who: (u32, Server), token: u64, code: i64) {
+        let _ = (who, token, code);
+    }
+}
+
+/// Nobody keeps one.
+impl Observer for () {}
+
 /// Everything of a machine that partitions use.
 #[derive(Clone, Copy)]
 #[expect(missing_docs, reason = "each is documented by its trait")]
@@ -169,6 +184,7 @@ pub struct Machine {
     pub threads: &'static dyn Threads,
     pub device_memory: &'static dyn DeviceMemory,
     pub caches: &'static dyn Caches,
+    pub observer: &'static dyn Observer,
 }
 
 impl fmt::Debug for Machine {

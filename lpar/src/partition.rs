@@ -22,7 +22,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed,
 };
 use llan::Adapter;
-use papr_abi::{RealAddr, Server};
+use papr_abi::{HError, RealAddr, Server};
 
 /// Where a partition's virtual processors run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,5 +317,8 @@ impl Lpar {
             self.name,
             vcpu.server.0
         );
+        let who = (self.lpid, vcpu.server);
+        let observer = self.machine.observer;
+        observer.refused(who, token, HError::Function.code());
     }
 }

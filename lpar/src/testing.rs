@@ -274,6 +274,7 @@ impl Rig {
                 threads: &Absent,
                 device_memory: devices,
                 caches,
+                observer: &(),
             },
             pci: vec![],
             ethernet: vec![],

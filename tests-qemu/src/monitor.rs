@@ -27,7 +27,7 @@ pub(crate) const CASES: &[Case] = &[
 const PLACES: [&str; 2] = ["phb0/00.0/00.0", "phb1/00.0/00.0"];
 
 /// Two partitions that echo what is typed to them.
-fn boot(context: &Context) -> Result<Session> {
+pub(crate) fn boot_two(context: &Context) -> Result<Session> {
     let mut machine = context.machine();
     let mut partitions = Vec::new();
     for (name, place) in ["one", "two"].into_iter().zip(PLACES) {
@@ -51,16 +51,21 @@ pub(crate) struct Operator<'a> {
 
 impl<'a> Operator<'a> {
     /// Enters it, once both partitions listen.
-    fn enter(session: &'a mut Session, limit: Duration) -> Result<Self> {
+    pub(crate) fn enter(session: &'a mut Session, limit: Duration) -> Result<Self> {
         for _ in 0..2 {
             session.wait_for(&regex("^(one|two): guest-test: echo$")?, limit)?;
         }
         Self::begin(session, limit)
     }
 
+    /// Whoever types in this session, wherever that is.
+    pub(crate) fn over(session: &'a mut Session, limit: Duration) -> Self {
+        Self { session, limit }
+    }
+
     /// Enters it at once.
     pub(crate) fn begin(session: &'a mut Session, limit: Duration) -> Result<Self> {
-        let mut operator = Self { session, limit };
+        let mut operator = Self::over(session, limit);
         operator.types("\x1dm")?;
         operator.line(r"^bulkhead\| console: the monitor")?;
         operator.line("^monitor> $")?;
@@ -86,7 +91,7 @@ impl<'a> Operator<'a> {
 }
 
 fn tells_what_a_partition_owns(context: &Context) -> Outcome {
-    let mut session = boot(context)?;
+    let mut session = boot_two(context)?;
     let mut operator = Operator::enter(&mut session, context.limit(30))?;
     operator.asks(
         "lpar list",
@@ -171,7 +176,7 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
 }
 
 fn completes_pages_and_refuses(context: &Context) -> Outcome {
-    let mut session = boot(context)?;
+    let mut session = boot_two(context)?;
     let mut operator = Operator::enter(&mut session, context.limit(30))?;
     operator.types("lp\tsh\t")?;
     operator.line("lpar show $")?;
@@ -186,7 +191,12 @@ fn completes_pages_and_refuses(context: &Context) -> Outcome {
         "lpar show three",
         &["^lpar show: there is no such partition"],
     )?;
-    operator.asks("help", &["^lpar show LPAR +what a partition is and owns$"])?;
+    operator.types("help\r")?;
+    operator.line("^lpar show LPAR +what a partition is and owns$")?;
+    operator.line("^-- more: space, enter, q --$")?;
+    operator.types(" ")?;
+    operator.line("consoles +show all consoles, and leave the monitor$")?;
+    operator.line("^monitor> $")?;
     // More interrupts than fit on a page.
     operator.types("irq\r")?;
     operator.line("^-- more: space, enter, q --$")?;

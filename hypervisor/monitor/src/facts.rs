@@ -4,6 +4,7 @@ use crate::command::Problem;
 use core::fmt;
 use ioda::{Freeze, PeNumber};
 use map_dump::Record;
+use trace::{Kind, TraceRing};
 
 /// What a partition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,4 +265,14 @@ pub trait Facts {
     fn memory(&self) -> Memory;
     /// Gives the last `count` lines of the log, the oldest first.
     fn log(&self, count: usize, each: &mut dyn FnMut(&str));
+    /// Returns the trace of each CPU, and keeps it as it is for a second.
+    fn trace(&self) -> &[TraceRing<'_>];
+    /// Lets the trace go on before that.
+    fn release_trace(&self);
+    /// Says whether all hcalls are traced.
+    fn trace_hcalls(&self, on: bool);
+    /// Returns the name of the call that an event of `kind` with `code` is about.
+    fn call_name(&self, kind: Kind, code: u32) -> Option<&'static str>;
+    /// Returns the ticks of the time base in a second.
+    fn timebase_hz(&self) -> u64;
 }

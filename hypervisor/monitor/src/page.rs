@@ -46,6 +46,13 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// Passes over as many of the next `lines` lines as were shown before, without their text; returns how many.
+    pub fn skip(&mut self, lines: u32) -> u32 {
+        let skipped = self.skip.min(lines);
+        self.skip = self.skip.saturating_sub(skipped);
+        skipped
+    }
+
     /// Returns whether all further lines are for later: a command may end.
     #[must_use]
     pub const fn is_full(&self) -> bool {
@@ -82,6 +89,15 @@ mod tests {
             assert_eq!(page.is_full(), n >= 5);
         }
         assert_eq!(out, "line 2\r\nline 3\r\nline 4\r\n");
+    }
+
+    #[test]
+    fn lines_that_were_shown_can_be_passed_over() {
+        let mut out = String::new();
+        let mut page = Page::new(&mut out, 5, 2, COLUMNS);
+        assert_eq!((page.skip(3), page.skip(9), page.skip(9)), (3, 2, 0));
+        page.line(format_args!("line 5"));
+        assert_eq!(out, "line 5\r\n");
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Monitor {
             }
             return;
         }
-        let entered = running.shown > lines || self.is_dumping();
+        let entered = running.shown > lines;
         self.running = None;
         // The first page's caller shows the line to be typed itself.
         if entered {
@@ -348,6 +348,15 @@ mod tests {
     }
 
     #[test]
+    fn the_trace_of_hcalls_is_turned_on_and_off() {
+        let mut dialogue = Dialogue::new();
+        dialogue.keys("trace hcalls on\r");
+        assert!(dialogue.machine.hcalls.get());
+        dialogue.keys("trace hcalls off\r");
+        assert!(!dialogue.machine.hcalls.get());
+    }
+
+    #[test]
     fn long_answers_stop_after_a_page() {
         let mut dialogue = Dialogue::new();
         let (first, _) = dialogue.keys("log 60\r");
@@ -384,6 +393,14 @@ mod tests {
         assert!(text.contains("bulkhead| map1 begin\n"), "{text}");
         let end = text.lines().rev().nth(1).unwrap();
         assert!(end.starts_with("bulkhead| map1 end lines="), "{text}");
+        assert_eq!(text.matches("monitor> ").count(), 1);
+    }
+
+    #[test]
+    fn a_dump_of_one_part_gives_one_prompt() {
+        let mut dialogue = Dialogue::new();
+        let (text, _) = dialogue.keys("trace dump\r");
+        assert!(text.ends_with("trace1 end events=4\nmonitor> "), "{text}");
         assert_eq!(text.matches("monitor> ").count(), 1);
     }
 

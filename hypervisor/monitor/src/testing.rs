@@ -8,11 +8,12 @@ use crate::facts::{
 use crate::page::DUMP_COLUMNS;
 use crate::{COMMANDS, Page};
 use core::cell::Cell;
+use core::sync::atomic::AtomicU64;
 use ioda::{Bdf, DmaModel, Freeze, M32Caps, M64Window, PeNumber, RidRule};
 use map_dump::{FunctionRole, Generation, M64Owner, Owner, Record};
 use pci::Place;
+use trace::{Event, Kind, TraceRing};
 
-#[derive(Default)]
 pub(crate) struct Machine {
     /// What a partition was asked to do last.
     pub(crate) changed: Cell<Option<(u32, Change)>>,
@@ -20,11 +21,45 @@ pub(crate) struct Machine {
     pub(crate) state: Cell<Option<PartitionState>>,
     /// What an endpoint was.
     pub(crate) changed_pe: Cell<Option<(PeName, PeChange)>>,
+    /// Whether hcalls are to be traced.
+    pub(crate) hcalls: Cell<bool>,
+    trace: [TraceRing<'static>; 2],
+}
+
+/// Two CPUs' events.
+fn traced() -> [TraceRing<'static>; 2] {
+    let words = || (0..8 * trace::WORDS).map(|_| AtomicU64::new(0)).collect();
+    let rings = [(); 2].map(|()| TraceRing::new(Box::leak(words())));
+    let microsecond = |n: u64| 512_000_000 + n * 512;
+    for (cpu, at, kind, (lpid, vcpu), code, result, ticks) in [
+        (0, 1, Kind::Refused, (2, 0), 0x20, -4, 0),
+        (1, 2, Kind::Rtas, (1, 0), 0x2001, 1, 51),
+        (0, 3, Kind::Preempt, (2, 1), 2, 0, 512),
+        (1, 4, Kind::Interrupt, (2, 0), 0x1810, 0, 0),
+    ] {
+        rings[cpu].record(&Event {
+            at: microsecond(at),
+            ticks,
+            kind,
+            lpid,
+            vcpu,
+            code,
+            result,
+            argument: 0,
+        });
+    }
+    rings
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self {
+            changed: Cell::default(),
+            state: Cell::default(),
+            changed_pe: Cell::default(),
+            hcalls: Cell::default(),
+            trace: traced(),
+        }
     }
 }
 
@@ -268,5 +303,18 @@ impl Facts for Machine {
     }
     fn log(&self, count: usize, each: &mut dyn FnMut(&str)) {
         (100 - count.min(100)..100).for_each(|n| each(&format!("line {n}")));
+    }
+    fn trace(&self) -> &[TraceRing<'_>] {
+        &self.trace
+    }
+    fn release_trace(&self) {}
+    fn trace_hcalls(&self, on: bool) {
+        self.hcalls.set(on);
+    }
+    fn call_name(&self, kind: Kind, code: u32) -> Option<&'static str> {
+        (kind == Kind::Rtas && code == 0x2001).then_some("event-scan")
+    }
+    fn timebase_hz(&self) -> u64 {
+        512_000_000
     }
 }

@@ -301,6 +301,9 @@ pub fn serve(lpar: &Lpar, vcpu: &Vcpu, token: u64, regs: &mut Args) -> (i64, Aft
 fn refused(lpar: &Lpar, vcpu: &Vcpu, entry: &Entry, refusal: Refusal) -> i64 {
     if refusal.is_notable() {
         lpar.note_refusal(vcpu, entry.row.name, refusal);
+        let who = (lpar.lpid, vcpu.server);
+        let observer = lpar.machine.observer;
+        observer.refused(who, entry.row.token, refusal.code.code());
     }
     refusal.code.code()
 }

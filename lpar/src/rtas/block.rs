@@ -67,6 +67,8 @@ fn load(ram: &GuestRam, block: GuestRealAddr, index: u64) -> Result<u32, Outside
 /// # Errors
 /// See [`BlockError`]; nothing is then done or stored.
 pub fn serve(caller: &mut Caller<'_>, block: GuestRealAddr) -> Result<(), BlockError> {
+    let machine = &caller.lpar.machine;
+    let since = machine.clock.timebase();
     let ram = &caller.lpar.ram;
     let token = load(ram, block, 0)?;
     let inputs = load(ram, block, 1)? as usize;
@@ -102,11 +104,17 @@ pub fn serve(caller: &mut Caller<'_>, block: GuestRealAddr) -> Result<(), BlockE
             failure.status
         }
     };
+    let who = (caller.lpar.lpid, caller.vcpu.server);
+    let [input, ..] = values;
+    let observer = machine.observer;
+    observer.rtas(who, token, input, status as i32, since);
     let status = u64::from(status as i32 as u32);
     Ok(ram.store(cell(block, first_output)?, 4, status)?)
 }
 
-fn find(token: u32) -> Option<&'static Entry> {
+/// Finds the row of the call with `token`.
+#[must_use]
+pub fn find(token: u32) -> Option<&'static Entry> {
     let place = CALLS.binary_search_by_key(&token, |entry| entry.row.token());
     CALLS.get(place.ok()?)
 }

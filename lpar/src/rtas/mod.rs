@@ -19,7 +19,7 @@ pub(crate) mod time;
 mod xics;
 
 use crate::hcall::Caller;
-pub use block::{BlockError, Outputs, serve};
+pub use block::{BlockError, Outputs, find, serve};
 pub(crate) use event::EPOW_SENSOR;
 pub(crate) use panel::LINE_CHARACTERS;
 pub use panel::Panel;

@@ -9,7 +9,7 @@ use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, After, Args};
 use crate::hpt::Hpt;
 use crate::machine::{
-    CivilTime, Clock, Failed, ForeignIrq, Machine, Presenter, Sources, Terminal, Threads,
+    CivilTime, Clock, Failed, ForeignIrq, Machine, Observer, Presenter, Sources, Terminal, Threads,
 };
 use crate::mmio::Mmio;
 use crate::pci::{
@@ -444,6 +444,23 @@ impl Endpoint for FakeEndpoint {
     }
 }
 
+/// What an observer was told: processor, token, input and status, or for a refusal only the code.
+#[derive(Debug, Default)]
+pub(crate) struct FakeObserver {
+    pub(crate) told: Mutex<Vec<Told>>,
+}
+pub(crate) type Told = (u32, u64, Option<u32>, i64);
+
+impl Observer for FakeObserver {
+    fn rtas(&self, (_, vcpu): (u32, Server), token: u32, input: u32, status: i32, _: u64) {
+        let told = (vcpu.0, token.into(), Some(input), status.into());
+        self.told.lock().unwrap().push(told);
+    }
+    fn refused(&self, (_, vcpu): (u32, Server), token: u64, code: i64) {
+        self.told.lock().unwrap().push((vcpu.0, token, None, code));
+    }
+}
+
 /// A partition with two processors, two functions and 1 MiB of memory on a machine of fakes.
 pub(crate) struct Bench {
     pub(crate) lpar: &'static Lpar,
@@ -456,6 +473,7 @@ pub(crate) struct Bench {
     pub(crate) pci: [&'static FakePci; 2],
     /// Of the first function; the second has none.
     pub(crate) endpoint: &'static FakeEndpoint,
+    pub(crate) observer: &'static FakeObserver,
 }
 
 impl Bench {
@@ -489,6 +507,7 @@ impl Bench {
         });
         let pci = [fake_pci(), fake_pci()];
         let endpoint = FakeEndpoint::new();
+        let observer = leak(FakeObserver::default());
         let mut config = LparConfig {
             name: "test".into(),
             lpid: 1,
@@ -511,6 +530,7 @@ impl Bench {
                 threads,
                 device_memory: leak(FakeDevices::default()),
                 caches: leak(FakeCaches::default()),
+                observer,
             },
             pci: vec![first_function(pci[0], endpoint), second_function(pci[1])],
             ethernet: vec![],
@@ -532,6 +552,7 @@ impl Bench {
             terminal,
             pci,
             endpoint,
+            observer,
         }
     }
 

@@ -26,6 +26,7 @@ mod test;
 #[cfg(test)]
 mod test_elf;
 mod toolchain;
+mod trace;
 mod ui;
 mod workspace;
 
@@ -54,6 +55,7 @@ enum Command {
     Run(run::RunArguments),
     Fdt(fdt::FdtArguments),
     Map(map::MapArguments),
+    Trace(trace::TraceArguments),
     /// Formatting, lints, documentation, ARCHITECTURE.md, and the tests that need no emulator.
     Check,
     /// Everything that `check` does, and all that boots.
@@ -102,6 +104,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&workspace, arguments),
         Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Map(arguments) => map::map(&workspace, arguments).map(|()| ExitCode::SUCCESS),
+        Command::Trace(arguments) => trace::trace(arguments).map(|()| ExitCode::SUCCESS),
         Command::Check => check::check(&workspace).map(check::Tally::print),
         Command::Test => test::test(&workspace),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, arguments).map(|()| ExitCode::SUCCESS),

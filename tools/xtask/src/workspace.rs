@@ -1,6 +1,9 @@
 //! Where things are: the sources, what is built, what is cached.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
 
 /// The checkout and its target folder.
 #[derive(Debug, Clone)]
@@ -98,4 +101,18 @@ impl Workspace {
             .display()
             .to_string()
     }
+}
+
+/// Reads a log; consoles may have printed any bytes.
+pub(crate) fn read_log(file: &Path) -> Result<String> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("standard input cannot be read")?;
+        bytes
+    } else {
+        std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?
+    };
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -8,6 +8,7 @@ mod map;
 mod mem;
 mod pe;
 mod tce;
+mod trace;
 
 use crate::command::{Action, Argument, Command, Problem, Request, Run};
 use crate::page::Page;
@@ -79,6 +80,20 @@ pub const COMMANDS: &[Command] = &[
         run: Run::Dump(map::dump),
         ..show("map", "who owns what, for cargo xtask map", help)
     },
+    may(
+        Argument::Count,
+        show("trace", "the last events, 20 or COUNT", trace::show),
+    ),
+    Command {
+        run: Run::Dump(trace::dump),
+        ..show("trace dump", "all of them, for cargo xtask trace", help)
+    },
+    run("trace hcalls on", "traces every hcall", trace::on),
+    run(
+        "trace hcalls off",
+        "traces those that are refused",
+        trace::off,
+    ),
     of(
         Argument::Partition,
         act("attach", "to a partition's console", attach),

@@ -12,6 +12,26 @@ fn with_header(header: [u64; 3]) -> (Bench, i64) {
 }
 
 #[test]
+fn the_observer_is_told_of_calls_and_of_refusals() {
+    let bench = Bench::new();
+    rtas(&bench, "event-scan", &[1, 2, 3, 4], 1);
+    call(&bench, token::H_RTAS, &[1]);
+    call(&bench, 0xfff0, &[]);
+    let token = find_token("event-scan");
+    let wanted = [
+        (0, token.into(), Some(1), 1),
+        (0, token::H_RTAS, None, -4),
+        (0, 0xfff0, None, -2),
+    ];
+    assert_eq!(*bench.observer.told.lock().unwrap(), wanted);
+}
+
+fn find_token(name: &str) -> u32 {
+    let entry = CALLS.iter().find(|entry| entry.row.name == name);
+    entry.unwrap().row.token()
+}
+
+#[test]
 fn a_misplaced_block_is_refused() {
     let bench = Bench::new();
     for block in [

@@ -231,6 +231,7 @@ fn partition(
             threads: &Rest,
             device_memory: &shared.registers,
             caches: &Rest,
+            observer: &(),
         },
         pci,
         ethernet: Vec::new(),

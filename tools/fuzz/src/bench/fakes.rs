@@ -199,6 +199,7 @@ impl Machine {
             threads: self,
             device_memory: self,
             caches: self,
+            observer: &(),
         }
     }
 }

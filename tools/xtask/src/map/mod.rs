@@ -4,7 +4,6 @@
 //! the crate `machine-map`'s.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use machine_map::{Generation, Ink, Map, Owner, PlannedPhb, Want};
 use regex::Regex;
 
 use crate::manifest::Manifest;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, read_log};
 use crate::{build, guests, run, setup, ui};
 
 mod tree;
@@ -73,20 +72,6 @@ pub(crate) fn map(workspace: &Workspace, arguments: &MapArguments) -> Result<()>
         None => anstream::print!("{}", map.text(Ink::Colour)),
     }
     Ok(())
-}
-
-/// Reads a log; consoles may have printed any bytes.
-fn read_log(file: &Path) -> Result<String> {
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("standard input cannot be read")?;
-        bytes
-    } else {
-        std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?
-    };
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn boot(workspace: &Workspace, manifest: &Path) -> Result<Map> {
