@@ -10,9 +10,9 @@ use ::console::Line;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use lock::Mutex;
 use ppc64::PerCpu;
 use ppc64::context::Regs;
-use spin::Mutex;
 use symtab::Symbols;
 
 /// Why the machine stops.
@@ -101,8 +101,8 @@ fn is_code(address: u64) -> bool {
 fn show_frame(symbols: Option<&Symbols<'_>>, address: u64) {
     match symbols.and_then(|table| table.find(address)) {
         Some(symbol) => say(format_args!(
-            "  {address:#010x} {}+{:#x}",
-            symbol.name, symbol.offset
+            "  {address:#010x} {symbol}+{:#x}",
+            symbol.offset
         )),
         None => say(format_args!("  {address:#010x}")),
     }

@@ -1,12 +1,9 @@
 //! Makes the raw image: the ELF's loadable bytes from real address 0, then the symbol table for back-traces.
 
-use std::collections::HashMap;
-
+use crate::symbols::{self, Function};
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
-/// What the symbol table begins with; crate `symtab` reads it.
-const SYMBOLS_MAGIC: [u8; 8] = *b"BHSYMS\0\x01";
 /// The largest image that QEMU loads.
 const MAX_IMAGE_BYTES: u64 = 16 << 20;
 
@@ -19,14 +16,6 @@ pub(crate) struct Image {
     pub(crate) symbol_bytes: usize,
     /// How many functions it names.
     pub(crate) symbols: usize,
-}
-
-/// A function in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Function {
-    address: u32,
-    bytes: u32,
-    name: String,
 }
 
 /// Makes the image of the ELF file `elf`, linked by `linker/hypervisor.ld`.
@@ -42,7 +31,7 @@ pub(crate) fn make(elf: &[u8]) -> Result<Image> {
         bytes.len()
     );
     let functions = functions(&file)?;
-    let table = symbol_table(&functions)?;
+    let table = symbols::table(&functions)?;
     let room = end - start;
     if table.len() as u64 > room {
         bail!(
@@ -195,34 +184,6 @@ fn short(name: &str) -> String {
     text
 }
 
-/// Writes the table: magic, u32 count, u32 bytes of names, records (u32 address, size, name offset), names with NULs.
-fn symbol_table(functions: &[Function]) -> Result<Vec<u8>> {
-    let mut names = Vec::new();
-    let mut known: HashMap<&str, u32> = HashMap::new();
-    let mut records = Vec::new();
-    for function in functions {
-        let offset = match known.get(function.name.as_str()) {
-            Some(&offset) => offset,
-            None => {
-                let offset = u32::try_from(names.len())?;
-                names.extend(function.name.bytes().filter(|&byte| byte != 0));
-                names.push(0);
-                known.insert(&function.name, offset);
-                offset
-            }
-        };
-        for word in [function.address, function.bytes, offset] {
-            records.extend(word.to_be_bytes());
-        }
-    }
-    let mut table = SYMBOLS_MAGIC.to_vec();
-    table.extend(u32::try_from(functions.len())?.to_be_bytes());
-    table.extend(u32::try_from(names.len())?.to_be_bytes());
-    table.extend(records);
-    table.extend(names);
-    Ok(table)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +215,7 @@ mod tests {
         assert_eq!(image.bytes[0x100..0x180], [0x60; 0x80]);
         assert_eq!(image.bytes[0x1000..0x1010], [0x11; 0x10]);
         assert_eq!(image.bytes[0x1010..0x2000], [0; 0xFF0]);
-        assert_eq!(image.bytes[0x2000..0x2008], SYMBOLS_MAGIC);
+        assert_eq!(image.bytes[0x2000..0x2008], symtab::MAGIC);
         assert_eq!(image.bytes.len(), 0x2000 + image.symbol_bytes);
         assert_eq!(image.symbols, 3);
     }
@@ -266,7 +227,7 @@ mod tests {
         let name = |address| {
             symbols
                 .find(address)
-                .map(|symbol| (symbol.name.to_owned(), symbol.offset))
+                .map(|symbol| (symbol.to_string(), symbol.offset))
         };
         assert_eq!(name(0x104), Some(("boot::entry".to_owned(), 4)));
         assert_eq!(name(0x120), Some(("core::fmt::write".to_owned(), 0)));
@@ -301,21 +262,6 @@ mod tests {
         ] {
             assert_eq!(short(long), wanted);
         }
-    }
-
-    #[test]
-    fn equal_names_are_stored_once() {
-        let twice = |name: &str| {
-            [0x100, 0x200].map(|address| Function {
-                address,
-                bytes: 4,
-                name: name.to_owned(),
-            })
-        };
-        assert_eq!(
-            symbol_table(&twice("abc")).expect("fits").len(),
-            16 + 2 * 12 + 4
-        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod pseries;
 mod run;
 mod setup;
 mod soak;
+mod symbols;
 mod test;
 #[cfg(test)]
 mod test_elf;
