@@ -4,13 +4,13 @@ use crate::host::{self, Host, HostPort};
 use crate::memory::{self, keep};
 use alloc::vec::Vec;
 use ioda::{Bdf, Ioda, MmioIo, MsiBlock, PhbId, ResetError, Step};
+use lock::Mutex;
 use lpar_pci::HostBridge;
 use pci::{Plan, Topology};
 use phb3::{Bases, Numbering, Pbcq, Phb3, Port, Tables};
 use powernv::{MachineInfo, Xscom};
 use ppc64::{power, spr::timebase};
 use realio::{IO, Registers, SideBand};
-use spin::Mutex;
 
 /// A bridge that works.
 pub(crate) struct Bridge {

@@ -1,12 +1,13 @@
 //! Time and randomness for partitions.
 
 use crate::probe;
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
+use lock::Mutex;
 use lpar::machine::{CivilTime, Clock, Failed};
 use powernv::Rtc;
 use ppc64::spr::timebase;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// The machine's clock: civil time is read from its clock chip once, then kept by the time base, so
 /// that no hcall waits for the chip.

@@ -8,11 +8,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use console::{LogLine, LogRing, Mark, Mux, Output, Ring, Routed, Sources, View};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use lock::Mutex;
 use lpar::machine::Terminal;
 use powernv::{EccbLpc, Uart};
 use realio::Io;
 use realmem::NoMemory;
-use spin::{Mutex, Once};
+use spin::Once;
 
 pub(crate) use self::log::{last_lines, line, set_timebase_hz};
 mod log;

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use bundle::Partition as Image;
 use ioda::Ioda;
+use lock::Mutex;
 use lpar::dma::DmaWindow;
 use lpar::mmio::MmioRange;
 use lpar::pci::PciFunction;
@@ -14,7 +15,7 @@ use lpar_pci::{Access, AssignError, Given, Owner, Owners, Wish};
 use map_dump::{BridgeView, Grant, Record};
 use pci::Path;
 use powernv::MachineInfo;
-use spin::{Mutex, Once};
+use spin::Once;
 
 static BRIDGES: Once<Vec<Bridge>> = Once::new();
 static OWNERS: Mutex<Owners> = Mutex::new(Owners::new());

@@ -13,11 +13,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, PeNumber, Watch};
+use lock::Mutex;
 use lpar::eeh::{EehError, Endpoint};
 use lpar::pci::PciFunction;
 use lpar_pci::{Access, Revival, Revived};
 use ppc64::spr::timebase;
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// Ticks of the 512 MHz time base between two looks: 100 ms.
 const EVERY: u64 = 51_200_000;

@@ -2,20 +2,42 @@
 #![expect(unsafe_code, reason = "turns real memory into slices and a heap")]
 
 use alloc::boxed::Box;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicU64;
 use ioda::{BeU16, BeU64, DmaTable};
-use linked_list_allocator::LockedHeap;
+use linked_list_allocator::Heap;
+use lock::Mutex;
 use lpar::GuestRam;
 use ppc64::cache::{LINE_BYTES, zero};
 use realmem::{FreeMemory, NoMemory, Range};
-use spin::Mutex;
 
 /// Bytes of the heap: partitions' descriptions and device trees while they are built.
 const HEAP_BYTES: u64 = 1024 * 1024;
 
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap::empty();
+static HEAP: LockedHeap = LockedHeap(Mutex::new(Heap::empty()));
 static FREE: Mutex<FreeMemory> = Mutex::new(FreeMemory::new());
+
+/// The heap behind a lock. It is nowhere inlined: at a hundred places that would be a hundred copies.
+struct LockedHeap(Mutex<Heap>);
+
+// SAFETY: the heap gives each block to one caller at a time, of the layout asked for, and never panics.
+unsafe impl GlobalAlloc for LockedHeap {
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = self.0.lock().allocate_first_fit(layout);
+        block.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: the caller gives back what it has from `alloc`, with that layout.
+            unsafe { self.0.lock().deallocate(block, layout) }
+        }
+    }
+}
 
 /// Takes over the machine's memory, and starts the heap.
 ///
@@ -34,7 +56,7 @@ pub(crate) fn start(
     }
     let heap = free.take(HEAP_BYTES, 4096)?;
     // SAFETY: the block is memory that nothing else has, and it is taken once.
-    unsafe { HEAP.lock().init(heap as *mut u8, HEAP_BYTES as usize) };
+    unsafe { HEAP.0.lock().init(heap as *mut u8, HEAP_BYTES as usize) };
     Ok(())
 }
 
@@ -145,5 +167,5 @@ pub(crate) fn reserved_bytes(range: Range) -> &'static [u8] {
 /// Returns (bytes given out, bytes free, bytes of heap in use).
 pub(crate) fn usage() -> (u64, u64, u64) {
     let free = FREE.lock();
-    (free.taken(), free.left(), HEAP.lock().used() as u64)
+    (free.taken(), free.left(), HEAP.0.lock().used() as u64)
 }

@@ -11,6 +11,7 @@ use ::trace::{Kind, TraceRing};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Freeze, Ioda};
+use lock::Mutex;
 use lpar::eeh::EehError;
 use lpar::machine::Clock;
 use lpar::xics::Trigger;
@@ -21,7 +22,6 @@ use monitor::{
     PeName, Problem, Processor, ProcessorState, Registers, Share, Tce, Window,
 };
 use papr_abi::{GuestRealAddr, Liobn};
-use spin::Mutex;
 
 /// Bytes that may be typed ahead.
 const INPUT: usize = 256;

@@ -17,6 +17,7 @@ use ::trace::Preempted;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use dispatch::{Choice, Dispatch, Share, Stop, Timing, VcpuId};
+use lock::Mutex;
 use lpar::icp::Line;
 use lpar::machine::Presenter;
 use lpar::vpa::{self, Preempt, Wait};
@@ -27,7 +28,7 @@ use ppc64::context::GuestContext;
 use ppc64::guest;
 use ppc64::spr::timebase;
 use ppc64::{PerCpu, power};
-use spin::{Mutex, Once};
+use spin::Once;
 
 mod thread;
 

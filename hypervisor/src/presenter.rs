@@ -2,13 +2,13 @@
 //! need of the processor side of the machine.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use lock::Mutex;
 use lpar::hpt::tlbie_rb;
 use lpar::machine::{Caches, Presenter, Tlb};
 use papr_abi::{PteIndex, RealAddr};
 use powernv::{Icp, Xirr};
 use ppc64::tlb;
 use realio::{IO, Io};
-use spin::Mutex;
 
 /// Processor identifications are below this on POWER7 and POWER8: 6 bits of chip, 4 of core, 3 of thread.
 const PIRS: usize = 1 << 13;

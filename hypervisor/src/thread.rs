@@ -8,13 +8,14 @@ use crate::shared::Shared;
 use crate::{idle, presenter, stop, trace};
 use ::trace::{Dispatched, Preempted};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use lock::Mutex;
 use lpar::machine::Presenter;
 use lpar::{End, Vcpu, VcpuState, attention, interrupt, vpa};
 use ppc64::PerCpu;
 use ppc64::context::GuestContext;
 use ppc64::percpu::MAX_THREADS;
 use ppc64::{guest, msr, power};
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// How a thread comes out of its guest: what [`guest::enter`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

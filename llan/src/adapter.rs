@@ -15,11 +15,12 @@ use core::sync::atomic::{
     fence,
 };
 use ioda::BeU64;
+use lock::Mutex;
 use papr_abi::llan::{
     HANDLE_BYTES, LIST_DROPPED, LIST_FILTERS, LIST_QUEUE, MIN_BUFFER_BYTES, descriptor, entry,
 };
 use papr_abi::{HError, Irq, Liobn, tce};
-use spin::{Mutex, Once};
+use spin::Once;
 
 const BOTH: u64 = tce::READ | tce::WRITE;
 

@@ -11,7 +11,7 @@
 use crate::machine::{Clock, Failed};
 use crate::pci::PciFunction;
 use ioda::{Freeze, Pest};
-use spin::Mutex;
+use lock::Mutex;
 
 /// The endpoint (PE) that one function is alone in.
 ///

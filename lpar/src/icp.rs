@@ -18,9 +18,9 @@
 //! the registers; where it leaves a choice (equal priorities), as QEMU's `hw/intc/xics.c`.
 
 use alloc::boxed::Box;
+use lock::Mutex;
 use papr_abi::xics::{self, LEAST_FAVORED, MOST_FAVORED};
 use papr_abi::{Irq, Server};
-use spin::Mutex;
 
 /// What is presented to a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

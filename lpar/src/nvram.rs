@@ -3,8 +3,8 @@
 use crate::{GuestRam, OutsideRam};
 use alloc::boxed::Box;
 use core::ops::Range;
+use lock::Mutex;
 use papr_abi::GuestRealAddr;
-use spin::Mutex;
 
 /// Why nothing was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,7 +109,7 @@ pub struct Lpar {
     /// Its terminal.
     pub terminal: &'static dyn Terminal,
     /// One caller at a time decides whether its bytes fit the terminal.
-    pub(crate) terminal_turn: spin::Mutex<()>,
+    pub(crate) terminal_turn: lock::Mutex<()>,
     /// The machine.
     pub machine: Machine,
     /// Its PCI functions.
@@ -195,7 +195,7 @@ impl Lpar {
             vcpus,
             processors,
             terminal,
-            terminal_turn: spin::Mutex::new(()),
+            terminal_turn: lock::Mutex::new(()),
             machine,
             pci,
             virtual_irqs: virtual_irqs.iter().map(|_| AtomicU8::new(0)).collect(),

@@ -12,8 +12,8 @@ use crate::xics::{IrqBlock, Trigger};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use lock::Mutex;
 use papr_abi::{Irq, Liobn, RealAddr};
-use spin::Mutex;
 
 /// A bus unit id: names one host bridge towards the partition. Not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,9 +13,9 @@ use crate::{Lpar, Vcpu};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::SeqCst;
+use lock::Mutex;
 use papr_abi::xics::{LEAST_FAVORED, MOST_FAVORED};
 use papr_abi::{Irq, Server, xics};
-use spin::Mutex;
 
 /// How a source signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use ioda::{
     Ioda, IrqBackend, MmioIo, MsiBlock, MsiSource, PeNumber, PhbId, Seen,
 };
 use ioda_model::{Device, Fabric, P7ioc, P7iocBlock};
+use lock::Mutex;
 use lpar::machine::DeviceMemory;
 use p7ioc::hub::{Facts, Hub, HubEvent, Processor, Units};
 use p7ioc::{Cause, ErrorLog};
@@ -18,7 +19,6 @@ use papr_abi::RealAddr;
 use phb3::Bases;
 use realio::{DeviceRegisters, IO, Registers, SideBand};
 use relay::{Relay, RelayPort, RelayRegs, Trees};
-use spin::Mutex;
 
 /// A bridge, exclusively.
 pub(crate) type Host = p7ioc::Phb<RelayRegs<Registers, SideBand>>;

@@ -12,13 +12,13 @@ use core::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 use dispatch::Choice;
+use lock::Mutex;
 use lpar::icp::Line;
 use lpar::machine::Presenter;
 use papr_abi::xics::LEAST_FAVORED;
 use ppc64::guest::{self, External};
 use ppc64::power;
 use ppc64::spr::timebase;
-use spin::Mutex;
 
 /// A thread of the pool.
 pub(super) struct PoolThread {

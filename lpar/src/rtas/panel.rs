@@ -2,8 +2,8 @@
 
 use super::{Call, Failure, Inputs, Outputs, Row, RtasResult};
 use crate::hcall::Caller;
+use lock::Mutex;
 use papr_abi::rtas::Status;
-use spin::Mutex;
 
 /// Characters of a line of the panel.
 pub(crate) const LINE_CHARACTERS: usize = 80;

@@ -20,6 +20,8 @@ const PROPERTY: u32 = 3;
 const END: u32 = 9;
 
 /// A tree that is being written, inside its root node.
+///
+/// What writes is nowhere inlined: it is called at two hundred places, once for each partition's start.
 pub(super) struct Tree {
     /// Pairs of address and bytes.
     reserved: Vec<u8>,
@@ -82,16 +84,22 @@ impl Tree {
         name: &str,
         fill: impl FnOnce(&mut Self) -> Result<(), TreeError>,
     ) -> Result<(), TreeError> {
-        self.token(BEGIN_NODE);
-        self.structure.extend(name.as_bytes());
-        self.structure.push(0);
-        self.align();
+        self.begin(name);
         fill(self)?;
         self.token(END_NODE);
         Ok(())
     }
 
+    #[inline(never)]
+    fn begin(&mut self, name: &str) {
+        self.token(BEGIN_NODE);
+        self.structure.extend(name.as_bytes());
+        self.structure.push(0);
+        self.align();
+    }
+
     /// Writes a property of bytes.
+    #[inline(never)]
     pub(super) fn bytes(&mut self, name: &'static str, value: &[u8]) -> Result<(), TreeError> {
         let bytes = u32::try_from(value.len()).map_err(|_| TreeError::TooLarge)?;
         let offset = self.offset(name)?;
@@ -109,27 +117,32 @@ impl Tree {
     }
 
     /// Writes a property of one 32-bit cell.
+    #[inline(never)]
     pub(super) fn cell(&mut self, name: &'static str, value: u32) -> Result<(), TreeError> {
         self.bytes(name, &value.to_be_bytes())
     }
 
     /// Writes a property of 32-bit cells.
+    #[inline(never)]
     pub(super) fn cells(&mut self, name: &'static str, values: &[u32]) -> Result<(), TreeError> {
         let bytes: Vec<u8> = values.iter().flat_map(|cell| cell.to_be_bytes()).collect();
         self.bytes(name, &bytes)
     }
 
     /// Writes a property of one number of two cells.
+    #[inline(never)]
     pub(super) fn wide(&mut self, name: &'static str, value: u64) -> Result<(), TreeError> {
         self.bytes(name, &value.to_be_bytes())
     }
 
     /// Writes a property of one text.
+    #[inline(never)]
     pub(super) fn text(&mut self, name: &'static str, value: &str) -> Result<(), TreeError> {
         self.texts(name, &[value])
     }
 
     /// Writes a property of several texts.
+    #[inline(never)]
     pub(super) fn texts(&mut self, name: &'static str, values: &[&str]) -> Result<(), TreeError> {
         let mut bytes = Vec::new();
         for value in values {
@@ -143,6 +156,7 @@ impl Tree {
     }
 
     /// Writes the node's own handle.
+    #[inline(never)]
     pub(super) fn phandle(&mut self, handle: u32) -> Result<(), TreeError> {
         self.cell("phandle", handle)?;
         // Older kernels look for this name.
@@ -150,6 +164,7 @@ impl Tree {
     }
 
     /// Returns where `name` is among the strings.
+    #[inline(never)]
     fn offset(&mut self, name: &'static str) -> Result<u32, TreeError> {
         if let Some(&offset) = self.offsets.get(name) {
             return Ok(offset);
@@ -161,10 +176,12 @@ impl Tree {
         Ok(offset)
     }
 
+    #[inline(never)]
     fn token(&mut self, token: u32) {
         self.structure.extend(token.to_be_bytes());
     }
 
+    #[inline(never)]
     fn align(&mut self) {
         let aligned = self.structure.len().next_multiple_of(4);
         self.structure.resize(aligned, 0);

@@ -5,12 +5,12 @@ use crate::{Bridge, HostBridge};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush};
+use lock::Mutex;
 use lpar::Lpar;
 use lpar::machine::Failed;
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
 use papr_abi::Irq;
 use pci::{GuestFunction, MsiSetupError, Refusal};
-use spin::Mutex;
 
 /// The way of a partition's calls to one of its functions. The function's state is locked first, then its bridge.
 pub struct Access<B: 'static> {

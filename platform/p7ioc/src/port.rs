@@ -8,7 +8,7 @@ use crate::regs::{self, PhbConfig, TceKill, Xivt, table};
 use core::ops::Range;
 use ioda::driver::table::Table;
 use ioda::{DmaWindow, Irq, IrqBackend, IrqKind, PeNumber, RegIo, ResetError, TceFlush, TceRange};
-use spin::Mutex;
+use lock::Mutex;
 
 /// Message interrupts of a bridge.
 pub(crate) const MSIS: u16 = 256;

@@ -11,7 +11,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 use ioda::driver::table::Table;
 use ioda::{DmaWindow, Irq, IrqBackend, IrqKind, PeNumber, RegIo, ResetError, TceFlush, TceRange};
-use spin::Mutex;
+use lock::Mutex;
 
 /// Message interrupts of a bridge; the rest of its sources are LSIs.
 pub(crate) const MSIS: u16 = 0x7f8;

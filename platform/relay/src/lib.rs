@@ -54,10 +54,10 @@ use copies::Copies;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use ioda::{Bdf, MsiBlock, PeNumber, RegIo, XscomIo};
 use ioda_model::{Below, Change, P7ioc, P7iocBlock, Refusal};
+use lock::Mutex;
 use pending::Pending;
 use phb3::{Numbering, Phb3, Port};
 use real::Real;
-use spin::Mutex;
 
 /// The P7IOC's endpoint of nobody, and the real bridge's.
 pub(crate) const RESERVED: PeNumber = PeNumber(127);

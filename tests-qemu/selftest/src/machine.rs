@@ -5,9 +5,10 @@ use crate::print::{self, println};
 use crate::stop;
 use ioda::{BeU16, BeU64};
 use linked_list_allocator::LockedHeap;
+use lock::Mutex;
 use powernv::{MachineInfo, TREE_HEADER_BYTES, tree_bytes};
 use realmem::{FreeMemory, Range};
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// Bytes of the heap. Cases leak what their models and drivers share, a few MiB each.
 const HEAP_BYTES: u64 = 1 << 30;

@@ -2,9 +2,9 @@
 
 use console::Line;
 use core::fmt::{Arguments, Write};
+use lock::Mutex;
 use powernv::{EccbLpc, IsaDevice, Pcb, Uart, Xscom};
 use realio::{IO, Io};
-use spin::Mutex;
 
 /// Where every POWER8 system has its first chip's XSCOM window. Source: skiboot `include/chip.h`, QEMU powernv8.
 pub(crate) const XSCOM: u64 = 0x0003_fc00_0000_0000;

@@ -9,10 +9,10 @@ use crate::{AssignError, Bridge, Given, HostBridge, Owners, Wish};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use ioda::{Bdf, BeU64, Ioda, MmioIo, MsiBlock, PhbId, Step};
 use ioda_model::{Device, Fabric, Kind, Phb3 as Model};
+use lock::Mutex;
 use pci::{Plan, Topology};
 use phb3::on_model::Memory;
 use phb3::{Bases, Pbcq, Phb3, Port};
-use spin::Mutex;
 
 /// Devices' indices in the fabric, and where they are.
 const CARD: usize = 5;

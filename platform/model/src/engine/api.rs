@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use ioda::{Freeze, MmioIo, PeNumber, Pest, Rid};
-use spin::Mutex;
+use lock::Mutex;
 
 /// A bridge of chip `C` with a fabric below it.
 ///

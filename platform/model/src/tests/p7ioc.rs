@@ -423,7 +423,7 @@ struct Told {
 }
 
 #[derive(Default)]
-struct Real(spin::Mutex<Told>);
+struct Real(lock::Mutex<Told>);
 
 impl crate::Below for Real {
     fn config(&self, bdf: Bdf, _at: u16, _bytes: usize, value: Option<u32>) -> Option<u32> {

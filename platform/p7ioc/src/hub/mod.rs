@@ -26,8 +26,8 @@ pub use start::Hub;
 
 use core::sync::atomic::{AtomicU8, Ordering};
 use ioda::RegIo;
+use lock::Mutex;
 use regs::{Block, HubReg};
-use spin::Mutex;
 
 /// The hub's registers, shared by its driver and those of its bridges: three blocks of 64 KiB.
 pub struct Units<R> {

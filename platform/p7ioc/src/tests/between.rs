@@ -13,7 +13,7 @@ struct Watched {
 /// What must hold, real address by real address.
 struct Watch {
     model: &'static Model,
-    wanted: spin::Mutex<RefCell<Vec<(u64, PeNumber)>>>,
+    wanted: lock::Mutex<RefCell<Vec<(u64, PeNumber)>>>,
     looks: core::sync::atomic::AtomicUsize,
 }
 
@@ -70,7 +70,7 @@ fn windows_open_move_and_grow_while_others_run() {
     let model: &'static Model = Box::leak(Box::new(Model::new(INDEX, fabric())));
     let watch: &'static Watch = Box::leak(Box::new(Watch {
         model,
-        wanted: spin::Mutex::new(RefCell::new(Vec::new())),
+        wanted: lock::Mutex::new(RefCell::new(Vec::new())),
         looks: core::sync::atomic::AtomicUsize::new(0),
     }));
     let regs = |block| Watched {

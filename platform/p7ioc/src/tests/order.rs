@@ -2,7 +2,7 @@
 
 use super::*;
 use ioda::{Event, Reg8, Reg16, Reg32, Reg64, RegIo};
-use spin::Mutex;
+use lock::Mutex;
 
 /// A store of 8 bytes, or of 2 to config space: the block, the offset in it, the value.
 pub(super) type Store = (Block, u16, u64);

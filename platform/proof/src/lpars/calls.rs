@@ -4,11 +4,11 @@ use super::{RAM_BYTES, Run};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use chacha20::rand_core::Rng;
 use lpar::hcall::{self, Args, HCALLS};
 use lpar::pci::CONFIG_ADDRESS;
 use lpar::rtas::CALLS;
 use papr_abi::{GuestRealAddr, token};
-use rand_chacha::rand_core::Rng;
 
 /// Where a partition keeps lists and argument blocks; the rest of its memory is for devices.
 const LIST: u64 = 0x8000;

@@ -6,10 +6,10 @@ use crate::machine::{FUNCTIONS, function_of};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use chacha20::rand_core::Rng;
 use ioda::{Freeze, PeNumber, Rid};
 use lpar_pci::Bridges;
 use papr_abi::PteIndex;
-use rand_chacha::rand_core::Rng;
 
 /// Bridges of the fabric, from the root port on.
 const BRIDGES: usize = 5;

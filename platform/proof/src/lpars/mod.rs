@@ -19,8 +19,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use core::fmt::Debug;
 use ioda::{BeU64, MsiBlock, PeNumber};
+use lock::Mutex;
 use lpar::dma::DmaWindows;
 use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
@@ -29,9 +32,7 @@ use lpar::pci::{Buid, PciFunction};
 use lpar::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
 use lpar_pci::{Access, AllSources, Bridges, Given, Owners, Strays, Wish};
 use papr_abi::{Liobn, RealAddr, Server};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-use spin::{Mutex, Once};
+use spin::Once;
 use wiring::{One, Port, Registers, Rest, Shared};
 
 /// Bytes of a partition's memory, and where that of partition 0 and 1 is.

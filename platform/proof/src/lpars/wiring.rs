@@ -6,13 +6,14 @@ use crate::machine::{Machine, Model};
 use alloc::boxed::Box;
 use core::ops::Range;
 use ioda::{Bdf, DmaWindow, IrqBackend, IrqKind, MmioIo, MsiBlock, ResetError, TceFlush, TceRange};
+use lock::Mutex;
 use lpar::machine::{
     Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Terminal, Threads, Tlb,
 };
 use lpar_pci::{Bridge, Bridges, HostBridge};
 use papr_abi::{Irq, RealAddr};
 use pci::{Plan, Topology};
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// The bridge, shared.
 pub(super) struct Shared {

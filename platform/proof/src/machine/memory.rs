@@ -4,8 +4,8 @@ use crate::Chip;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use ioda::BeU64;
+use lock::Mutex;
 use phb3::on_model::Memory;
-use spin::Mutex;
 
 /// A translation table.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use crate::Chip;
 use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use ioda::{Reg8, Reg16, Reg32, Reg64, RegIo};
-use spin::Mutex;
+use lock::Mutex;
 
 /// A store of eight bytes to a bridge's register.
 #[derive(Clone, Copy, Debug)]

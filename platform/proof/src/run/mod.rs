@@ -17,9 +17,9 @@ use crate::{Chip, Sabotage};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use core::fmt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// How much is tried after each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

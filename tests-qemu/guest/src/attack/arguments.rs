@@ -2,9 +2,9 @@
 
 use super::{PLAYGROUND, PLAYGROUND_MASK};
 use crate::tree::Platform;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Numbers at which something begins or ends.
 const EDGES: [u64; 32] = [
