@@ -102,24 +102,23 @@ pub fn prepare(lpar: &Lpar, facts: &BootFacts<'_>) -> Result<Layout, TreeError> 
 /// See [`TreeError`].
 pub fn build(lpar: &Lpar, facts: &BootFacts<'_>, layout: &Layout) -> Result<Vec<u8>, TreeError> {
     let mut tree = Tree::new(&layout.reserved());
-    nodes::root(&mut tree, lpar)?;
-    nodes::chosen(&mut tree, lpar, facts, layout)?;
-    nodes::memory(&mut tree, lpar, facts)?;
+    nodes::root(&mut tree, lpar);
+    nodes::chosen(&mut tree, lpar, facts, layout);
+    nodes::memory(&mut tree, lpar, facts);
     tree.node("cpus", |tree| {
-        tree.cell("#address-cells", 1)?;
-        tree.cell("#size-cells", 0)?;
+        tree.cell("#address-cells", 1);
+        tree.cell("#size-cells", 0);
         for vcpu in &lpar.vcpus {
-            cpu::node(tree, facts.cpu, vcpu.server, lpar)?;
+            cpu::node(tree, facts.cpu, vcpu.server, lpar);
         }
-        Ok(())
-    })?;
-    nodes::rtas(&mut tree, lpar, layout)?;
-    nodes::interrupt_controller(&mut tree, lpar)?;
-    nodes::vdevice(&mut tree, lpar)?;
-    nodes::event_sources(&mut tree)?;
-    nodes::random(&mut tree, lpar)?;
+    });
+    nodes::rtas(&mut tree, lpar, layout);
+    nodes::interrupt_controller(&mut tree, lpar);
+    nodes::vdevice(&mut tree, lpar);
+    nodes::event_sources(&mut tree);
+    nodes::random(&mut tree, lpar);
     for (domain, function) in (0..).zip(&lpar.pci) {
-        pci::host_bridge(&mut tree, domain, function)?;
+        pci::host_bridge(&mut tree, domain, function);
     }
     tree.finish()
 }

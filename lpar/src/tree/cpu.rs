@@ -1,6 +1,5 @@
 //! Processor nodes. Source: LoPAR 2.9, "PA Processor Binding".
 
-use super::TreeError;
 use super::writer::{Tree, split};
 use crate::Lpar;
 use crate::hpt::PageSize;
@@ -147,53 +146,48 @@ const INSTRUCTION_CACHE: [&str; 4] = [
 ];
 
 /// Writes the node of processor `server` of `lpar`.
-pub(super) fn node(
-    tree: &mut Tree,
-    facts: &CpuFacts,
-    server: Server,
-    lpar: &Lpar,
-) -> Result<(), TreeError> {
+pub(super) fn node(tree: &mut Tree, facts: &CpuFacts, server: Server, lpar: &Lpar) {
     tree.node(&format!("PowerPC,{}@{:x}", facts.name, server.0), |tree| {
-        tree.text("device_type", "cpu")?;
-        tree.cell("reg", server.0)?;
-        tree.text("status", "okay")?;
+        tree.text("device_type", "cpu");
+        tree.cell("reg", server.0);
+        tree.text("status", "okay");
         // Each is a core of one thread towards the partition.
-        tree.cell("ibm,ppc-interrupt-server#s", server.0)?;
-        tree.cells("ibm,ppc-interrupt-gserver#s", &[server.0, 0])?;
-        tree.cell("cpu-version", facts.pvr)?;
-        tree.cell("timebase-frequency", facts.timebase_hz)?;
-        clock(tree, facts.clock_hz)?;
-        cache(tree, DATA_CACHE, facts.data)?;
-        cache(tree, INSTRUCTION_CACHE, facts.instruction)?;
-        tree.cell("slb-size", facts.slb_entries)?;
-        tree.cell("ibm,slb-size", facts.slb_entries)?;
-        tree.cells("ibm,processor-segment-sizes", &SEGMENT_SIZES)?;
+        tree.cell("ibm,ppc-interrupt-server#s", server.0);
+        tree.cells("ibm,ppc-interrupt-gserver#s", &[server.0, 0]);
+        tree.cell("cpu-version", facts.pvr);
+        tree.cell("timebase-frequency", facts.timebase_hz);
+        clock(tree, facts.clock_hz);
+        cache(tree, DATA_CACHE, facts.data);
+        cache(tree, INSTRUCTION_CACHE, facts.instruction);
+        tree.cell("slb-size", facts.slb_entries);
+        tree.cell("ibm,slb-size", facts.slb_entries);
+        tree.cells("ibm,processor-segment-sizes", &SEGMENT_SIZES);
         tree.cells(
             "ibm,segment-page-sizes",
             &PageSize::segment_cells(&lpar.ram),
-        )?;
-        tree.cells("ibm,pft-size", &[0, lpar.hpt.log2_bytes()])?;
-        tree.bytes("ibm,pa-features", facts.features)?;
+        );
+        tree.cells("ibm,pft-size", &[0, lpar.hpt.log2_bytes()]);
+        tree.bytes("ibm,pa-features", facts.features);
         // 2: vector and vector-scalar.
-        tree.cell("ibm,vmx", 2)?;
-        tree.cell("ibm,dfp", 1)?;
-        tree.flag("ibm,purr")?;
-        tree.cell("ibm,spurr", 1)?;
-        tree.flag("64-bit")?;
-        tree.flag("general-purpose")?;
+        tree.cell("ibm,vmx", 2);
+        tree.cell("ibm,dfp", 1);
+        tree.flag("ibm,purr");
+        tree.cell("ibm,spurr", 1);
+        tree.flag("64-bit");
+        tree.flag("general-purpose");
         tree.flag("graphics")
     })
 }
 
-fn clock(tree: &mut Tree, hz: u64) -> Result<(), TreeError> {
-    tree.cell("clock-frequency", u32::try_from(hz).unwrap_or(u32::MAX))?;
+fn clock(tree: &mut Tree, hz: u64) {
+    tree.cell("clock-frequency", u32::try_from(hz).unwrap_or(u32::MAX));
     tree.cells("ibm,extended-clock-frequency", &split(hz))
 }
 
-fn cache(tree: &mut Tree, names: [&'static str; 4], cache: Cache) -> Result<(), TreeError> {
+fn cache(tree: &mut Tree, names: [&'static str; 4], cache: Cache) {
     let [bytes, sets, line, block] = names;
-    tree.cell(bytes, cache.bytes)?;
-    tree.cell(sets, cache.sets)?;
-    tree.cell(line, cache.line_bytes)?;
+    tree.cell(bytes, cache.bytes);
+    tree.cell(sets, cache.sets);
+    tree.cell(line, cache.line_bytes);
     tree.cell(block, cache.line_bytes)
 }

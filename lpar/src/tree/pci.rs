@@ -76,13 +76,13 @@ fn windows(function: &PciFunction) -> Result<Vec<Window>, TreeError> {
 
 /// Writes the host bridge of `function`, with the function behind it. `domain` is its number towards
 /// Linux.
-pub(super) fn host_bridge(
-    tree: &mut Tree,
-    domain: u32,
-    function: &PciFunction,
-) -> Result<(), TreeError> {
+pub(super) fn host_bridge(tree: &mut Tree, domain: u32, function: &PciFunction) {
+    let windows = match windows(function) {
+        Ok(windows) => windows,
+        Err(error) => return tree.fail(error),
+    };
     let mut ranges = Vec::new();
-    for window in windows(function)? {
+    for window in windows {
         // Never prefetchable: such a window would not take the other registers.
         ranges.push(window.space);
         ranges.extend(split(window.bus));
@@ -91,46 +91,46 @@ pub(super) fn host_bridge(
     }
     let [buid_high, buid_low] = split(function.buid.0);
     tree.node(&format!("pci@{:x}", function.buid.0), |tree| {
-        tree.text("device_type", "pci")?;
-        tree.text("compatible", "IBM,Logical_PHB")?;
-        tree.cells("reg", &[buid_high, buid_low, 0, 0])?;
-        tree.text("ibm,loc-code", &function.location)?;
-        tree.cell("linux,pci-domain", domain)?;
-        tree.cell("#address-cells", 3)?;
-        tree.cell("#size-cells", 2)?;
-        tree.cells("bus-range", &[BUS, BUS])?;
-        tree.cells("ranges", &ranges)?;
-        tree.cell("ibm,pci-config-space-type", 1)?;
-        tree.cell("ibm,pe-total-#msi", function.reserved_msis)?;
-        tree.cell("#interrupt-cells", 1)?;
+        tree.text("device_type", "pci");
+        tree.text("compatible", "IBM,Logical_PHB");
+        tree.cells("reg", &[buid_high, buid_low, 0, 0]);
+        tree.text("ibm,loc-code", &function.location);
+        tree.cell("linux,pci-domain", domain);
+        tree.cell("#address-cells", 3);
+        tree.cell("#size-cells", 2);
+        tree.cells("bus-range", &[BUS, BUS]);
+        tree.cells("ranges", &ranges);
+        tree.cell("ibm,pci-config-space-type", 1);
+        tree.cell("ibm,pe-total-#msi", function.reserved_msis);
+        tree.cell("#interrupt-cells", 1);
         if let Some(lsi) = function.lsi {
             // Its only function's only pin goes to that source, level-sensitive.
-            tree.cells("interrupt-map-mask", &[high::FUNCTION, 0, 0, 7])?;
-            tree.cells("interrupt-map", &[CONFIG_ADDRESS, 0, 0, 1, XICS, lsi.0, 1])?;
+            tree.cells("interrupt-map-mask", &[high::FUNCTION, 0, 0, 7]);
+            tree.cells("interrupt-map", &[CONFIG_ADDRESS, 0, 0, 1, XICS, lsi.0, 1]);
         }
-        tree.cell("ibm,#dma-address-cells", 2)?;
-        tree.cell("ibm,#dma-size-cells", 2)?;
+        tree.cell("ibm,#dma-address-cells", 2);
+        tree.cell("ibm,#dma-size-cells", 2);
         let [start_high, start_low] = writer::split(function.window_start);
         let [bytes_high, bytes_low] = writer::split(function.window_bytes);
         let liobn = function.liobn.0;
         tree.cells(
             "ibm,dma-window",
             &[liobn, start_high, start_low, bytes_high, bytes_low],
-        )?;
+        );
         device(tree, function)
     })
 }
 
-fn device(tree: &mut Tree, function: &PciFunction) -> Result<(), TreeError> {
+fn device(tree: &mut Tree, function: &PciFunction) {
     let ids = &function.ids;
     tree.node(&format!("pci{:x},{:x}@0", ids.vendor, ids.device), |tree| {
-        tree.cell("vendor-id", ids.vendor.into())?;
-        tree.cell("device-id", ids.device.into())?;
-        tree.cell("class-code", ids.class)?;
-        tree.cell("revision-id", ids.revision.into())?;
-        tree.cell("subsystem-vendor-id", ids.subsystem_vendor.into())?;
-        tree.cell("subsystem-id", ids.subsystem.into())?;
-        tree.text("ibm,loc-code", &function.location)?;
+        tree.cell("vendor-id", ids.vendor.into());
+        tree.cell("device-id", ids.device.into());
+        tree.cell("class-code", ids.class);
+        tree.cell("revision-id", ids.revision.into());
+        tree.cell("subsystem-vendor-id", ids.subsystem_vendor.into());
+        tree.cell("subsystem-id", ids.subsystem.into());
+        tree.text("ibm,loc-code", &function.location);
         let mut reg = [CONFIG_ADDRESS, 0, 0, 0, 0].to_vec();
         let mut assigned = Vec::new();
         for bar in &function.bars {
@@ -141,10 +141,10 @@ fn device(tree: &mut Tree, function: &PciFunction) -> Result<(), TreeError> {
             assigned.extend(split(bar.bus));
             assigned.extend(split(bar.bytes));
         }
-        tree.cells("reg", &reg)?;
-        tree.cells("assigned-addresses", &assigned)?;
+        tree.cells("reg", &reg);
+        tree.cells("assigned-addresses", &assigned);
         if function.lsi.is_some() {
-            tree.cell("interrupts", 1)?;
+            tree.cell("interrupts", 1);
         }
         for (name, kind) in [
             ("ibm,req#msi", MsiKind::Msi),
@@ -152,14 +152,14 @@ fn device(tree: &mut Tree, function: &PciFunction) -> Result<(), TreeError> {
         ] {
             let most = function.most(kind);
             if most > 0 {
-                tree.cell(name, most)?;
+                tree.cell(name, most);
             }
         }
         if function
             .recovery
             .is_some_and(|recovery| recovery.by == ResetBy::Function)
         {
-            tree.flag("ibm,pe-reset-is-flr")?;
+            tree.flag("ibm,pe-reset-is-flr");
         }
         tree.cell("ibm,pci-config-space-type", 1)
     })

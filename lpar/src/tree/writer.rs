@@ -29,6 +29,8 @@ pub(super) struct Tree {
     /// Property names, each once and ended by a zero byte.
     strings: Vec<u8>,
     offsets: BTreeMap<&'static str, u32>,
+    /// The first thing that could not be written: told at the end, so that no property has to be asked.
+    error: Option<TreeError>,
 }
 
 impl Tree {
@@ -43,14 +45,26 @@ impl Tree {
             structure: Vec::new(),
             strings: Vec::new(),
             offsets: BTreeMap::new(),
+            error: None,
         };
         tree.token(BEGIN_NODE);
         tree.token(0);
         tree
     }
 
+    /// Has the tree's end tell of `error`, unless there was one before.
+    pub(super) fn fail(&mut self, error: TreeError) {
+        self.error.get_or_insert(error);
+    }
+
     /// Ends the tree.
+    ///
+    /// # Errors
+    /// What could not be written, or that it is too large.
     pub(super) fn finish(mut self) -> Result<Vec<u8>, TreeError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
         self.token(END_NODE);
         self.token(END);
         let structure_at = HEADER_BYTES + self.reserved.len();
@@ -79,15 +93,10 @@ impl Tree {
     }
 
     /// Writes node `name`, whose properties and then children `fill` writes.
-    pub(super) fn node(
-        &mut self,
-        name: &str,
-        fill: impl FnOnce(&mut Self) -> Result<(), TreeError>,
-    ) -> Result<(), TreeError> {
+    pub(super) fn node(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.begin(name);
-        fill(self)?;
+        fill(self);
         self.token(END_NODE);
-        Ok(())
     }
 
     #[inline(never)]
@@ -100,80 +109,84 @@ impl Tree {
 
     /// Writes a property of bytes.
     #[inline(never)]
-    pub(super) fn bytes(&mut self, name: &'static str, value: &[u8]) -> Result<(), TreeError> {
-        let bytes = u32::try_from(value.len()).map_err(|_| TreeError::TooLarge)?;
-        let offset = self.offset(name)?;
+    pub(super) fn bytes(&mut self, name: &'static str, value: &[u8]) {
+        let offset = self.offset(name);
+        let Ok(bytes) = u32::try_from(value.len()) else {
+            return self.fail(TreeError::TooLarge);
+        };
         self.token(PROPERTY);
         self.token(bytes);
         self.token(offset);
         self.structure.extend(value);
         self.align();
-        Ok(())
     }
 
     /// Writes a property without a value.
-    pub(super) fn flag(&mut self, name: &'static str) -> Result<(), TreeError> {
-        self.bytes(name, &[])
+    pub(super) fn flag(&mut self, name: &'static str) {
+        self.bytes(name, &[]);
     }
 
     /// Writes a property of one 32-bit cell.
     #[inline(never)]
-    pub(super) fn cell(&mut self, name: &'static str, value: u32) -> Result<(), TreeError> {
-        self.bytes(name, &value.to_be_bytes())
+    pub(super) fn cell(&mut self, name: &'static str, value: u32) {
+        self.bytes(name, &value.to_be_bytes());
     }
 
     /// Writes a property of 32-bit cells.
     #[inline(never)]
-    pub(super) fn cells(&mut self, name: &'static str, values: &[u32]) -> Result<(), TreeError> {
+    pub(super) fn cells(&mut self, name: &'static str, values: &[u32]) {
         let bytes: Vec<u8> = values.iter().flat_map(|cell| cell.to_be_bytes()).collect();
-        self.bytes(name, &bytes)
+        self.bytes(name, &bytes);
     }
 
     /// Writes a property of one number of two cells.
     #[inline(never)]
-    pub(super) fn wide(&mut self, name: &'static str, value: u64) -> Result<(), TreeError> {
-        self.bytes(name, &value.to_be_bytes())
+    pub(super) fn wide(&mut self, name: &'static str, value: u64) {
+        self.bytes(name, &value.to_be_bytes());
     }
 
     /// Writes a property of one text.
     #[inline(never)]
-    pub(super) fn text(&mut self, name: &'static str, value: &str) -> Result<(), TreeError> {
-        self.texts(name, &[value])
+    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+        self.texts(name, &[value]);
     }
 
     /// Writes a property of several texts.
     #[inline(never)]
-    pub(super) fn texts(&mut self, name: &'static str, values: &[&str]) -> Result<(), TreeError> {
+    pub(super) fn texts(&mut self, name: &'static str, values: &[&str]) {
         let mut bytes = Vec::new();
         for value in values {
             if value.contains('\0') {
-                return Err(TreeError::ZeroByte(name));
+                return self.fail(TreeError::ZeroByte(name));
             }
             bytes.extend(value.as_bytes());
             bytes.push(0);
         }
-        self.bytes(name, &bytes)
+        self.bytes(name, &bytes);
     }
 
     /// Writes the node's own handle.
     #[inline(never)]
-    pub(super) fn phandle(&mut self, handle: u32) -> Result<(), TreeError> {
-        self.cell("phandle", handle)?;
+    pub(super) fn phandle(&mut self, handle: u32) {
+        self.cell("phandle", handle);
         // Older kernels look for this name.
-        self.cell("linux,phandle", handle)
+        self.cell("linux,phandle", handle);
     }
 
     /// Returns where `name` is among the strings.
     #[inline(never)]
-    fn offset(&mut self, name: &'static str) -> Result<u32, TreeError> {
+    fn offset(&mut self, name: &'static str) -> u32 {
         if let Some(&offset) = self.offsets.get(name) {
-            return Ok(offset);
+            return offset;
         }
-        let offset = u32::try_from(self.strings.len()).map_err(|_| TreeError::TooLarge)?;
+        let Ok(offset) = u32::try_from(self.strings.len()) else {
+            self.fail(TreeError::TooLarge);
+            return 0;
+        };
         self.strings.extend(name.as_bytes());
         self.strings.push(0);
         self.offsets.insert(name, offset);
-        Ok(offset)
+        offset
     }
 
     #[inline(never)]

@@ -22,7 +22,7 @@ const COMPILERS: [[&str; 3]; 2] = [
     ["rustc", "cargo", "rust-src"],
 ];
 /// A linker, for machines without a rustup toolchain.
-const LINKER_PACKAGE: &str = "binutils-powerpc64-linux-gnu";
+const LINKER_PACKAGE: &str = "lld";
 /// Debian 12's newer packages.
 const BACKPORTS: &str = "bookworm-backports";
 /// Debian 12's security archive, which has a newer compiler than its main archive.
@@ -169,7 +169,7 @@ impl Missing {
         }
         if self.linker {
             lines.push(format!(
-                "- a linker for PowerPC: a rustup toolchain has one; else lld, or {LINKER_PACKAGE}"
+                "- a linker for PowerPC: a rustup toolchain has one; else {LINKER_PACKAGE}"
             ));
         }
         if !guests::is_possible() {

@@ -17,6 +17,9 @@ const DEBIAN_BIN: &str = "/usr/bin";
 /// Cargo's variable for the linker of the target in `linker/powerpc64-bulkhead.json`.
 const LINKER_VARIABLE: &str = "CARGO_TARGET_POWERPC64_BULKHEAD_LINKER";
 
+/// Cargo's variable for its compiler's flags, parted by spaces.
+const FLAGS_VARIABLE: &str = "CARGO_TARGET_POWERPC64_BULKHEAD_RUSTFLAGS";
+
 /// A compiler that can build the firmware.
 #[derive(Debug, Clone)]
 pub(crate) struct Toolchain {
@@ -67,9 +70,8 @@ impl Toolchain {
         };
         let Some(linker) = find_linker(&bin) else {
             bail!(
-                "no linker for big-endian PowerPC was found: neither rust-lld in a rustup toolchain, nor `ld.lld`, \
-                 nor `powerpc64-linux-gnu-ld`.\n\
-                 Remedy: install the package `lld` or `binutils-powerpc64-linux-gnu`, or a rustup stable toolchain"
+                "no linker for big-endian PowerPC was found: neither rust-lld in a rustup toolchain nor `ld.lld`.\n\
+                 Remedy: install the package `lld`, or a rustup stable toolchain"
             );
         };
         Ok(Self {
@@ -110,8 +112,38 @@ impl Toolchain {
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", self.bin.join("rustc"))
             .env("RUSTDOC", self.bin.join("rustdoc"))
-            .env(LINKER_VARIABLE, &self.linker);
+            .env(LINKER_VARIABLE, &self.linker)
+            .env(FLAGS_VARIABLE, self.short_places().join(" "));
         command
+    }
+
+    /// Has panics name the files of outside crates and of the compiler's library without the folders of this machine:
+    /// that is shorter, and the image is the same wherever it is built.
+    fn short_places(&self) -> Vec<String> {
+        let mut print = Command::new(self.bin.join("rustc"));
+        clean_environment(&mut print);
+        let library = process::capture(print.args(["--print", "sysroot"]))
+            .map(|sysroot| PathBuf::from(sysroot).join("lib/rustlib/src/rust/library"));
+        let cargo_home = std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+        let registries = cargo_home
+            .and_then(|home| std::fs::read_dir(home.join("registry/src")).ok())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|registry| registry.path());
+        let mut folders: Vec<PathBuf> = library.into_iter().chain(registries).collect();
+        folders.sort();
+        // A space would part the flag in two.
+        folders.retain(|folder| !folder.as_os_str().to_string_lossy().contains(' '));
+        std::iter::once("--remap-path-scope=macro".to_owned())
+            .chain(
+                folders
+                    .iter()
+                    .map(|folder| format!("--remap-path-prefix={}/=", folder.display())),
+            )
+            .collect()
     }
 
     /// Downloads the crates that this compiler's own library needs, and the firmware.
@@ -187,7 +219,6 @@ fn find_linker(bin: &Path) -> Option<PathBuf> {
     lld_of(Command::new(bin.join("rustc")))
         .or_else(|| lld_of(Command::new("rustc")))
         .or_else(|| process::find("ld.lld"))
-        .or_else(|| process::find("powerpc64-linux-gnu-ld"))
 }
 
 #[cfg(test)]
