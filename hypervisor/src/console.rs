@@ -3,11 +3,12 @@
 //!
 //! Lock order: `LINE` → one console's ring, or `LOG`. The monitor (`operator`) runs without `LINE`.
 
-use crate::{memory, operator};
+use crate::{memory, operator, program, trace};
 use alloc::string::String;
 use alloc::vec::Vec;
 use console::{LogLine, LogRing, Mark, Mux, Output, Ring, Routed, Sources, View};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use frames::{MAX_ENCODED, Request};
 use lock::Mutex;
 use lpar::machine::Terminal;
 use powernv::{EccbLpc, Uart};
@@ -159,6 +160,11 @@ pub(crate) fn attach(number: u32) {
 }
 
 impl Console {
+    /// Puts what is typed for it where it finds that; returns how many bytes fit.
+    pub(crate) fn type_in(&self, bytes: &[u8]) -> usize {
+        self.input.lock().put(bytes)
+    }
+
     /// Returns how many bytes were printed, and how many of them wait.
     pub(crate) fn usage(&self) -> (u64, usize) {
         let output = self.output.lock();
@@ -179,11 +185,12 @@ impl SerialLine {
                 // What does not fit is lost, as on any serial line without flow control.
                 Routed::Console(console, byte) => {
                     if let Some(console) = all().get(console) {
-                        console.input.lock().put(&[byte]);
+                        console.type_in(&[byte]);
                     }
                 }
                 Routed::Monitor(byte) => operator::typed(byte),
                 Routed::EnterMonitor => operator::enter(),
+                Routed::Request => serve(&mut self.mux),
                 Routed::Nobody => {}
             }
         }
@@ -193,9 +200,10 @@ impl SerialLine {
     }
 
     fn note_foreground(&self) {
+        trace::set_counting(self.mux.view() == View::Program);
         let console = match self.mux.view() {
             View::Console(console) => console as u32,
-            View::All | View::Monitor => u32::MAX,
+            View::All | View::Monitor | View::Program => u32::MAX,
         };
         FOREGROUND.store(console, Relaxed);
     }
@@ -224,6 +232,24 @@ impl SerialLine {
             }
         }
         !self.mux.is_idle()
+    }
+}
+
+/// Does what a program asks for: nothing before it has said hello.
+fn serve(mux: &mut Mux) {
+    let Some((tag, request)) = mux.request() else {
+        return;
+    };
+    let is_listening = mux.view() == View::Program;
+    match request {
+        Ok(Request::Hello { .. }) => {
+            operator::enter();
+            program::asked(tag, request);
+            mux.show(View::Program, &All);
+        }
+        Ok(Request::Bye) if is_listening => mux.show(View::All, &All),
+        _ if is_listening => program::asked(tag, request),
+        _ => {}
     }
 }
 
@@ -257,10 +283,17 @@ pub(crate) fn seize() {
         crate::stop::break_lock(&console.input);
     }
     operator::seize();
+    program::seize();
     // A failure in what follows must not come back here for ever.
     if !SEIZED.swap(true, Relaxed) {
+        let mut line = LINE.lock();
         // Unfinished lines: nobody will end them.
-        LINE.lock().mux.set_patience(0);
+        line.mux.set_patience(0);
+        // Whoever looks on now is to see why.
+        if line.mux.view() == View::Program {
+            line.mux.show(View::All, &All);
+        }
+        drop(line);
         flush_within(2 * SECOND);
     }
 }
@@ -296,6 +329,9 @@ impl Sources for All {
     }
     fn is_monitor_busy(&self) -> bool {
         operator::is_busy()
+    }
+    fn reply(&self, to: &mut [u8; MAX_ENCODED]) -> usize {
+        program::take(to)
     }
 }
 

@@ -41,13 +41,22 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
+    /// Its bridge and endpoint.
+    pub(crate) fn endpoint(&self) -> (u8, PeNumber) {
+        (self.bridge.index, self.window.pe)
+    }
+
+    /// Whose it is.
+    pub(crate) const fn lpid(&self) -> u32 {
+        self.partition.lpar.lpid
+    }
+
     /// Notes in the trace what was found of it.
     fn trace(&self, kind: Kind, what: Freeze, pesta: u64) {
         if kind == Kind::Freeze {
             self.freezes.fetch_add(1, Relaxed);
         }
-        let endpoint = (self.bridge.index, self.window.pe);
-        trace::endpoint(kind, self.partition.lpar.lpid, endpoint, what, pesta);
+        trace::endpoint(kind, self.lpid(), self.endpoint(), what, pesta);
     }
 
     /// What of it is stopped.
@@ -166,9 +175,21 @@ pub(crate) fn start(partitions: &'static [Partition]) {
 
 /// Returns the function at `location`, if it has an owner.
 pub(crate) fn find(location: &str) -> Option<&'static Owned> {
-    let watched = WATCHED.get()?.iter();
-    let mut all = watched.flat_map(|watched| &watched.owned);
-    all.find(|owned| owned.function.location == location)
+    all().find(|owned| owned.function.location == location)
+}
+
+/// Returns all functions that have owners.
+pub(crate) fn all() -> impl Iterator<Item = &'static Owned> {
+    let watched = WATCHED.get().into_iter().flatten();
+    watched.flat_map(|watched| &watched.owned)
+}
+
+/// Returns how often functions of partition `lpid` were found stopped.
+pub(crate) fn freezes(lpid: u32) -> u32 {
+    let its = all().filter(|owned| owned.lpid() == lpid);
+    its.fold(0, |sum, owned| {
+        sum.wrapping_add(owned.freezes.load(Relaxed))
+    })
 }
 
 /// Returns the functions that are endpoint `pe` of bridge `phb`, as far as they have owners.

@@ -6,7 +6,7 @@
 //! - [`ethernet`]: the virtual network between partitions.
 //! - [`thread`], [`traps`], [`idle`]: a thread with its virtual processor. [`pool`], [`shared`], [`soft`]: threads that virtual
 //!   processors share, such a one, and its interrupts.
-//! - [`trace`]: what happened when. [`stop`]: the ends.
+//! - [`program`]: what a program at the serial line is told. [`trace`]: what happened when. [`usage`]: what that took. [`stop`]: the ends.
 #![no_std]
 #![no_main]
 #![deny(
@@ -35,6 +35,7 @@ mod partition;
 mod pool;
 mod presenter;
 mod probe;
+mod program;
 mod shared;
 mod soft;
 mod sources;
@@ -42,6 +43,7 @@ mod stop;
 mod thread;
 mod trace;
 mod traps;
+mod usage;
 
 use ppc64::PerCpu;
 use ppc64::{msr, power};

@@ -5,7 +5,7 @@
 
 use crate::clock::CLOCK;
 use crate::partition::{self, Partition};
-use crate::{console, devices, errors, pool, stop, thread, trace};
+use crate::{console, devices, errors, program, stop, thread, trace};
 use ::console::{Ring, View};
 use ::trace::{Kind, TraceRing};
 use core::fmt;
@@ -76,7 +76,8 @@ pub(crate) fn is_busy() -> bool {
 /// Does what was typed, as far as there is room for the answers. Returns whether there is more to do.
 #[inline]
 pub(crate) fn work() -> bool {
-    CALLED.load(Relaxed) && answer()
+    // Both, whatever the first returns.
+    program::work() | (CALLED.load(Relaxed) && answer())
 }
 
 #[inline(never)]
@@ -139,7 +140,7 @@ fn partition(lpid: u32) -> Option<&'static Partition> {
         .find(|partition| partition.lpar.lpid == lpid)
 }
 
-fn state(partition: &Partition) -> PartitionState {
+pub(crate) fn state(partition: &Partition) -> PartitionState {
     match partition.life.stage() {
         Stage::Preparing => PartitionState::Starting,
         Stage::Running => match partition.lpar.shutdown() {
@@ -154,8 +155,7 @@ fn state(partition: &Partition) -> PartitionState {
 
 /// The registers of a virtual processor, unless it is in its guest.
 fn registers(vcpu: &Vcpu) -> Option<Registers> {
-    let shared = || pool::get()?.by_handle(vcpu.pir);
-    let thread = thread::by_pir(vcpu.pir).or_else(shared)?;
+    let thread = thread::of(vcpu)?;
     let context = thread.context.try_lock()?;
     let (regs, sprs) = (&context.regs, &context.sprs);
     Some(Registers {

@@ -5,9 +5,10 @@
 
 use crate::partition::Partition;
 use crate::shared::Shared;
+use crate::usage::Usage;
 use crate::{idle, presenter, stop, trace};
 use ::trace::{Dispatched, Preempted};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lock::Mutex;
 use lpar::machine::Presenter;
 use lpar::{End, Vcpu, VcpuState, attention, interrupt, vpa};
@@ -79,10 +80,8 @@ pub(crate) struct Thread {
     pub(crate) shared: Option<Shared>,
     /// Its registers. Only the thread that runs it holds this.
     pub(crate) context: Mutex<GuestContext>,
-    /// Since when it runs, or does not, by the time base.
-    pub(crate) turn: AtomicU64,
-    /// How long it has run before, ticks.
-    pub(crate) ran: AtomicU64,
+    /// What it has used.
+    pub(crate) usage: Usage,
 }
 
 impl Thread {
@@ -98,8 +97,7 @@ impl Thread {
             kicked: AtomicBool::new(false),
             shared,
             context: Mutex::new(GuestContext::new(0, 0)),
-            turn: AtomicU64::new(0),
-            ran: AtomicU64::new(0),
+            usage: Usage::new(),
         }
     }
 }
@@ -121,6 +119,12 @@ pub(crate) fn by_pir(pir: u32) -> Option<&'static Thread> {
         .iter()
         .filter_map(Once::get)
         .find(|thread| thread.vcpu.pir == pir)
+}
+
+/// Returns what runs `vcpu`, if something does.
+pub(crate) fn of(vcpu: &Vcpu) -> Option<&'static Thread> {
+    let shared = || crate::pool::get()?.by_handle(vcpu.pir);
+    by_pir(vcpu.pir).or_else(shared)
 }
 
 /// Gives the thread numbered `index` by the boot code its work.

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use ioda::{Freeze, PeNumber};
 use lpar::machine::Observer;
-use papr_abi::{Server, token};
+use papr_abi::{Server, token, xics};
 use ppc64::PerCpu;
 use ppc64::spr::timebase;
 use realmem::NoMemory;
@@ -27,6 +27,8 @@ static RINGS: Once<Vec<TraceRing<'static>>> = Once::new();
 static HELD_UNTIL: AtomicU64 = AtomicU64::new(0);
 /// Whether hcalls are noted.
 static HCALLS: AtomicBool = AtomicBool::new(false);
+/// Whether they are counted.
+static COUNTING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the rings of the threads numbered below `cpus`.
 ///
@@ -60,14 +62,14 @@ pub(crate) fn set_hcalls(on: bool) {
     HCALLS.store(on, Relaxed);
 }
 
-/// Returns whether hcalls are noted.
-pub(crate) fn hcalls() -> bool {
-    HCALLS.load(Relaxed)
+/// Says whether hcalls are counted; every thread learns of it within a tick.
+pub(crate) fn set_counting(on: bool) {
+    COUNTING.store(on, Relaxed);
 }
 
 /// Gives the calling thread the handler of hcalls that is wanted.
 pub(crate) fn follow(cpu: &PerCpu) {
-    let handler = if hcalls() {
+    let handler = if HCALLS.load(Relaxed) || COUNTING.load(Relaxed) {
         traps::watched_hcall
     } else {
         traps::hcall
@@ -95,23 +97,21 @@ fn note(at: u64, ticks: u64, kind: Kind, (lpid, vcpu): (u32, u32), code: u32, mo
     });
 }
 
-/// Notes the hcall that `thread` has made since `since`.
-pub(crate) fn hcall(thread: &Thread, token: u64, r3: i64, argument: u64, since: u64) {
+/// Counts the hcall that `thread` has made since `since`, and notes it if that is wanted. It had `before` in r4, and has
+/// `after` now.
+pub(crate) fn hcall(thread: &Thread, token: u64, r3: i64, (before, after): (u64, u64), since: u64) {
+    let accepts = matches!(token, token::H_XIRR | token::H_XIRR_X);
+    let accepted = accepts && xics::source(after as u32) != xics::NONE;
+    thread.usage.hcall(accepted.into());
+    if !HCALLS.load(Relaxed) {
+        return;
+    }
     let now = timebase();
     let ticks = now.wrapping_sub(since);
-    note(
-        now,
-        ticks,
-        Kind::Hcall,
-        who(thread),
-        token as u32,
-        (r3, argument),
-    );
-}
-
-/// Returns whether what an hcall gives in r4 tells more of it than what it was given.
-pub(crate) const fn tells_by_output(token: u64) -> bool {
-    matches!(token, token::H_XIRR | token::H_XIRR_X)
+    // What one has accepted tells more than what it was given.
+    let told = if accepts { after } else { before };
+    let (kind, code) = (Kind::Hcall, token as u32);
+    note(now, ticks, kind, who(thread), code, (r3, told));
 }
 
 /// Notes that source `irq` was given to `thread`.
@@ -122,15 +122,14 @@ pub(crate) fn interrupt(thread: &Thread, irq: u32) {
 /// Notes that `thread`'s processor begins to run.
 pub(crate) fn dispatched(thread: &Thread, why: Dispatched) {
     let now = timebase();
-    let rested = now.wrapping_sub(thread.turn.swap(now, Relaxed));
+    let rested = thread.usage.begin(now);
     note(now, rested, Kind::Dispatch, who(thread), why as u32, (0, 0));
 }
 
 /// Notes that `thread`'s processor ceases to run.
 pub(crate) fn preempted(thread: &Thread, why: Preempted) {
     let now = timebase();
-    let ran = now.wrapping_sub(thread.turn.swap(now, Relaxed));
-    thread.ran.fetch_add(ran, Relaxed);
+    let ran = thread.usage.end(now);
     note(now, ran, Kind::Preempt, who(thread), why as u32, (0, 0));
 }
 

@@ -34,19 +34,14 @@ pub(crate) extern "C" fn hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) ->
     Answer { r3, leave }
 }
 
-/// As [`hcall`], and notes it in the trace.
+/// As [`hcall`]; counts it, and notes it in the trace.
 pub(crate) extern "C" fn watched_hcall(cpu: &PerCpu, token: u64, regs: &mut [u64; 9]) -> Answer {
     let since = timebase();
     let &mut [before, ..] = regs;
     let answer = hcall(cpu, token, regs);
     if let Some(thread) = thread::current(cpu) {
         let &mut [after, ..] = regs;
-        let told = if trace::tells_by_output(token) {
-            after
-        } else {
-            before
-        };
-        trace::hcall(thread, token, answer.r3, told, since);
+        trace::hcall(thread, token, answer.r3, (before, after), since);
     }
     answer
 }

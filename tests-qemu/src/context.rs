@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::{EthernetSpec, Load, PartitionSpec};
 use bundle::{AfterCrash, Console, Device, Processors};
-use qemu_run::{Machine, Session};
+use qemu_run::{Machine, Piped, Session};
 use regex::Regex;
 
 /// The DMA window that test devices get, in bytes.
@@ -109,10 +109,25 @@ impl Context {
 
     /// `machine` with the bundle `bytes`, started.
     pub(crate) fn boot(&self, machine: Machine, bytes: &[u8]) -> Result<Session> {
+        self.start(self.with_bundle(machine, bytes)?)
+    }
+
+    /// `machine` with the bundle `bytes`, started for a program at its serial line.
+    pub(crate) fn boot_piped(&self, machine: Machine, bytes: &[u8]) -> Result<Piped> {
+        let machine = self.with_bundle(machine, bytes)?;
+        Ok(machine.spawn_piped(&self.file("log")?)?)
+    }
+
+    fn with_bundle(&self, machine: Machine, bytes: &[u8]) -> Result<Machine> {
+        ensure!(
+            self.image.exists(),
+            "{} is missing: run `cargo xtask build`",
+            self.image.display()
+        );
         let path = self.file("bundle")?;
         std::fs::write(&path, bytes)
             .with_context(|| format!("{} cannot be written", path.display()))?;
-        self.start(machine.bundle(path))
+        Ok(machine.bundle(path))
     }
 
     /// `machine` as it is, started.

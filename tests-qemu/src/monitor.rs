@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
 use machine_map::{Map, Owner};
-use qemu_run::Session;
+use qemu_run::{Machine, Session};
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, device, regex, stops_with};
@@ -26,8 +26,8 @@ pub(crate) const CASES: &[Case] = &[
 /// Where the devices of both partitions are.
 const PLACES: [&str; 2] = ["phb0/00.0/00.0", "phb1/00.0/00.0"];
 
-/// Two partitions that echo what is typed to them.
-pub(crate) fn boot_two(context: &Context) -> Result<Session> {
+/// Two partitions that echo what is typed to them, and their machine.
+pub(crate) fn two_partitions(context: &Context) -> Result<(Machine, Vec<PartitionSpec>)> {
     let mut machine = context.machine();
     let mut partitions = Vec::new();
     for (name, place) in ["one", "two"].into_iter().zip(PLACES) {
@@ -40,6 +40,12 @@ pub(crate) fn boot_two(context: &Context) -> Result<Session> {
             ..context.payload("mode=echo")?
         });
     }
+    Ok((machine, partitions))
+}
+
+/// Boots them.
+pub(crate) fn boot_two(context: &Context) -> Result<Session> {
+    let (machine, partitions) = two_partitions(context)?;
     context.boot(machine, &pack(&partitions)?)
 }
 

@@ -2,6 +2,9 @@
 
 /// Ctrl-], as telnet has it. Ctrl-a is QEMU's and screen's.
 pub const ESCAPE: u8 = 0x1d;
+/// What makes it the beginning of a frame, which no key gives.
+const STX: u8 = 0x02;
+const _: () = assert!(frames::START[0] == ESCAPE && frames::START[1] == STX);
 
 /// What a byte means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Key {
     All,
     /// Enter the monitor.
     Monitor,
+    /// A program's frame begins.
+    Frame,
     /// Tell what there is.
     Help,
 }
@@ -33,6 +38,11 @@ impl Keys {
         Self { escaped: false }
     }
 
+    /// Has the next byte come after the escape key.
+    pub const fn escape(&mut self) {
+        self.escaped = true;
+    }
+
     /// Says what the next `byte` means.
     pub fn key(&mut self, byte: u8) -> Key {
         if !core::mem::take(&mut self.escaped) {
@@ -47,6 +57,7 @@ impl Keys {
             b'1'..=b'9' => Key::Attach(u32::from(byte.saturating_sub(b'0'))),
             b'a' => Key::All,
             b'm' => Key::Monitor,
+            STX => Key::Frame,
             _ => Key::Help,
         }
     }
@@ -65,6 +76,7 @@ mod tests {
         assert_eq!(of(b"\x1dm"), [Key::Begun, Key::Monitor]);
         assert_eq!(of(b"\x1da"), [Key::Begun, Key::All]);
         assert_eq!(of(b"\x1d0"), [Key::Begun, Key::Help]);
+        assert_eq!(of(&frames::START), [Key::Begun, Key::Frame]);
         assert_eq!(
             of(b"\x1d\x1dm"),
             [Key::Begun, Key::Byte(ESCAPE), Key::Byte(b'm')]

@@ -1,23 +1,30 @@
 //! Which bytes go over the serial line next, and for whom what is typed is: [`Mux`].
 
-use crate::keys::{Key, Keys};
+use crate::keys::{ESCAPE, Key, Keys};
 use crate::line::{Line, printable};
 use crate::raw::Raw;
 use crate::split::{Splitter, TEXT_BYTES};
 use crate::{LINE_BYTES, LogLine, Mark, PREFIX, Ring};
 use alloc::vec::Vec;
 use core::fmt::Write;
+use frames::{Decoder, Denial, MAX_ENCODED, Reply, Request, Step};
 
 /// The most consoles: one for each partition that a bundle can have.
 pub const MAX_CONSOLES: usize = 64;
 
 /// Bytes that wait for the line itself.
-const STAGED: usize = 1024;
-/// Room for one line of any kind, its prefix, its end, and the end of a line that it breaks.
-const PIECE: usize = LINE_BYTES + 40;
+const STAGED: usize = 2048;
+/// Room for one line of any kind, its prefix, its end, and the end of a line that it breaks; or for a frame.
+const PIECE: usize = if MAX_ENCODED > LINE_BYTES + 40 {
+    MAX_ENCODED
+} else {
+    LINE_BYTES + 40
+};
 /// Room for a turn: a line of the log and one of a console.
 const TURN: usize = 2 * PIECE;
 const _: () = assert!(TEXT_BYTES < LINE_BYTES && 2 * CHUNK < PIECE && TURN < STAGED);
+/// A line of the log fits a frame.
+const _: () = assert!(LINE_BYTES + 4 <= frames::MAX_PAYLOAD);
 /// Bytes looked at in one go.
 const CHUNK: usize = 64;
 /// Bytes of partitions' output that one call looks at, most: what is only control sequences is work too.
@@ -36,6 +43,8 @@ pub enum View {
     Console(usize),
     /// The monitor.
     Monitor,
+    /// All of it in frames, for a program.
+    Program,
 }
 
 /// For whom a typed byte was.
@@ -47,6 +56,8 @@ pub enum Routed {
     Monitor(u8),
     /// Nobody; the monitor is to begin.
     EnterMonitor,
+    /// A program: its request is whole, see [`Mux::request`].
+    Request,
     /// Nobody.
     Nobody,
 }
@@ -69,6 +80,8 @@ pub trait Sources {
     fn monitor(&self, to: &mut [u8]) -> usize;
     /// Returns whether there is more of that, or soon will be without a key.
     fn is_monitor_busy(&self) -> bool;
+    /// Takes one frame for a program, whole.
+    fn reply(&self, to: &mut [u8; MAX_ENCODED]) -> usize;
 }
 
 /// The output of a console: a [`Ring`] of any size.
@@ -122,6 +135,8 @@ pub struct Mux {
     patience: u64,
     view: View,
     keys: Keys,
+    /// What a program sends.
+    frame: Decoder,
     notice: Option<Notice>,
     /// Whether somebody who types to nobody was told.
     hinted: bool,
@@ -144,6 +159,7 @@ impl Mux {
             patience: 0,
             view: View::All,
             keys: Keys::new(),
+            frame: Decoder::new(),
             notice: None,
             hinted: false,
             broken: false,
@@ -176,11 +192,13 @@ impl Mux {
         self.view = view;
         self.hinted = false;
         self.broken = false;
-        self.notice = Some(Notice::View(view));
-        if let View::Console(console) = view {
-            sources.output(console, &mut |output| {
-                output.rewind(SCROLL_LINES, SCROLL_BYTES);
-            });
+        self.notice = (view != View::Program).then_some(Notice::View(view));
+        for console in 0..sources.consoles() {
+            if view == View::Console(console) || view == View::Program {
+                sources.output(console, &mut |output| {
+                    output.rewind(SCROLL_LINES, SCROLL_BYTES);
+                });
+            }
         }
         // What was kept back of lines would be shown again, or be torn out of its place.
         if view != View::All {
@@ -190,10 +208,22 @@ impl Mux {
 
     /// Says for whom the typed `byte` is, and does what the escape key asks for.
     pub fn input(&mut self, byte: u8, sources: &dyn Sources) -> Routed {
+        if self.frame.is_inside() {
+            match self.frame.push(byte) {
+                Step::Whole | Step::Damaged => return Routed::Request,
+                // Somebody types while a program's frame has not ended: it never will.
+                Step::Broken => self.keys.escape(),
+                Step::Inside | Step::Outside => return Routed::Nobody,
+            }
+            if byte == ESCAPE {
+                return Routed::Nobody;
+            }
+        }
         match self.keys.key(byte) {
             Key::Byte(byte) => match self.view {
                 View::Console(console) => return Routed::Console(console, byte),
                 View::Monitor => return Routed::Monitor(byte),
+                View::Program => {}
                 View::All => {
                     if !core::mem::replace(&mut self.hinted, true) {
                         self.notice = Some(Notice::Keys);
@@ -201,6 +231,7 @@ impl Mux {
                 }
             },
             Key::Begun => {}
+            Key::Frame => self.frame.begin(),
             Key::All => self.show(View::All, sources),
             Key::Help => self.notice = Some(Notice::Keys),
             Key::Monitor => {
@@ -216,6 +247,13 @@ impl Mux {
             }
         }
         Routed::Nobody
+    }
+
+    /// Returns the program's last request, with its tag; what is damaged is none, as it may be anything.
+    #[must_use]
+    pub fn request(&self) -> Option<(u8, Result<Request<'_>, Denial>)> {
+        let frame = self.frame.frame()?;
+        Some((frame.tag, Request::parse(&frame)))
     }
 
     /// Returns once whether the monitor has to show its unfinished line again.
@@ -245,7 +283,12 @@ impl Mux {
     /// console, so that nobody holds up another. Drops what is not shown: it stays in its ring for later.
     pub fn fill(&mut self, sources: &dyn Sources, now: u64) {
         for console in 0..sources.consoles() {
-            if self.view != View::All && self.view != View::Console(console) {
+            let is_shown = match self.view {
+                View::All | View::Program => true,
+                View::Console(shown) => shown == console,
+                View::Monitor => false,
+            };
+            if !is_shown {
                 sources.output(console, &mut |output| output.discard(usize::MAX));
             }
         }
@@ -261,6 +304,7 @@ impl Mux {
                 View::All => self.line(sources, now, &mut budget),
                 View::Console(console) => self.raw(console, sources, &mut budget),
                 View::Monitor => self.monitor(sources),
+                View::Program => self.program(sources, &mut budget),
             };
             if !logged && !shown {
                 self.more = budget == 0;
@@ -281,14 +325,21 @@ impl Mux {
             None => {
                 let lost = sources.lost_lines();
                 if let Some(lost) = lost {
-                    self.own(format_args!(
-                        "{lost} lines were lost, the console being full"
-                    ));
+                    let mut text = Line::<LINE_BYTES>::new();
+                    let _ = write!(text, "{lost} lines were lost, the console being full");
+                    match self.view {
+                        View::Program => self.framed(frames::LOG, text.as_str().as_bytes()),
+                        _ => self.own(format_args!("{}", text.as_str())),
+                    }
                 }
                 return lost.is_some();
             }
         };
         let Some(line) = line else { return false };
+        if self.view == View::Program {
+            self.framed(frames::LOG, line.text().as_bytes());
+            return true;
+        }
         self.broken |= self.mid_line;
         self.own(format_args!("{}", line.text()));
         true
@@ -329,11 +380,7 @@ impl Mux {
     fn line(&mut self, sources: &dyn Sources, now: u64, budget: &mut usize) -> bool {
         let consoles = self.splitters.len();
         for _ in 0..consoles {
-            let console = self.turn;
-            self.turn = match console.saturating_add(1) {
-                next if next < consoles => next,
-                _ => 0,
-            };
+            let console = self.next_turn();
             if self.line_of(console, sources, now, budget) {
                 let text = self.splitters.get(console).copied();
                 let text = text.unwrap_or(Splitter::EMPTY);
@@ -399,6 +446,54 @@ impl Mux {
         count > 0
     }
 
+    /// Stages one frame: a reply, else output of the monitor or of a console, each having its turn.
+    fn program(&mut self, sources: &dyn Sources, budget: &mut usize) -> bool {
+        let mut frame = [0; MAX_ENCODED];
+        let count = sources.reply(&mut frame);
+        if count > 0 {
+            self.stage(frame.get(..count).unwrap_or_default());
+            return true;
+        }
+        let mut chunk = [0; CHUNK];
+        let count = sources.monitor(&mut chunk);
+        if count > 0 {
+            self.framed(frames::MONITOR, chunk.get(..count).unwrap_or_default());
+            return true;
+        }
+        let consoles = self.splitters.len();
+        for _ in 0..consoles {
+            let console = self.next_turn();
+            let mut count = 0;
+            sources.output(console, &mut |output| {
+                count = output.peek(&mut chunk);
+                output.discard(count);
+            });
+            if count > 0 {
+                *budget = budget.saturating_sub(count);
+                let (lpid, _) = sources.partition(console);
+                self.framed(lpid, chunk.get(..count).unwrap_or_default());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Stages output as a frame.
+    fn framed(&mut self, from: u32, bytes: &[u8]) {
+        let output = Reply::Output { from, bytes };
+        output.encode(0, &mut |part| self.stage(part));
+    }
+
+    /// Returns the console whose turn it is, and gives it to the next.
+    fn next_turn(&mut self) -> usize {
+        let console = self.turn;
+        self.turn = match console.saturating_add(1) {
+            next if next < self.splitters.len() => next,
+            _ => 0,
+        };
+        console
+    }
+
     /// Stages what a notice says.
     fn announce(&mut self, notice: Notice, sources: &dyn Sources) {
         match notice {
@@ -408,6 +503,7 @@ impl Mux {
             Notice::View(View::Monitor) => {
                 self.own(format_args!("console: the monitor; help lists commands"));
             }
+            Notice::View(View::Program) => {}
             Notice::View(View::Console(console)) => {
                 let (number, name) = sources.partition(console);
                 self.own(format_args!("console: {number}, {name}; Ctrl-] ? helps"));

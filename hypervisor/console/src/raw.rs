@@ -43,6 +43,10 @@ impl Raw {
     /// Takes `byte`; returns what goes before it, if something does.
     pub(crate) fn pass(&mut self, byte: u8) -> Option<u8> {
         let last = core::mem::replace(&mut self.last, byte);
+        if [last, byte] == frames::START {
+            // Nobody but the hypervisor begins a frame.
+            return Some(MARK);
+        }
         // A byte of C1 counts where it is no part of a longer character.
         let c1 = matches!(byte, 0x80..=0x9f) && (last < 0x80 || last == 0xc2);
         self.terminal = match (self.terminal, byte) {

@@ -2,6 +2,7 @@
 
 use crate::mux::Output;
 use crate::{LogLine, LogRing, Mark, Mux, Ring, Routed, Sources, View};
+use frames::{Decoder, Denial, MAX_ENCODED, Reply, Request, Step};
 use std::cell::{Cell, RefCell};
 
 /// Ticks that an unfinished line waits.
@@ -13,6 +14,7 @@ struct Fake {
     log: RefCell<LogRing<8>>,
     monitor: RefCell<Ring<Vec<u8>>>,
     composing: Cell<bool>,
+    replies: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Fake {
@@ -24,6 +26,7 @@ impl Fake {
             log: RefCell::default(),
             monitor: RefCell::new(Ring::new(vec![0; 256], 0)),
             composing: Cell::new(false),
+            replies: RefCell::default(),
         };
         let mut mux = Mux::new();
         mux.set_patience(PATIENCE);
@@ -67,6 +70,13 @@ impl Sources for Fake {
     }
     fn is_monitor_busy(&self) -> bool {
         self.composing.get() || self.monitor.borrow().pending() > 0
+    }
+    fn reply(&self, to: &mut [u8; MAX_ENCODED]) -> usize {
+        let Some(frame) = self.replies.borrow_mut().pop() else {
+            return 0;
+        };
+        to[..frame.len()].copy_from_slice(&frame);
+        frame.len()
     }
 }
 
@@ -327,4 +337,141 @@ fn nothing_is_cut_while_the_line_takes_little_at_a_time() {
         assert!(own.iter().all(|line| line.len() == 250), "{all}");
         assert!(ones.iter().all(|line| line.len() == 155), "{all}");
     }
+}
+
+/// All that goes over the line.
+fn bytes_out(mux: &mut Mux, fake: &Fake) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        mux.fill(fake, 0);
+        let mut some = [0; 16];
+        let count = mux.peek(&mut some);
+        if count == 0 && mux.is_idle() {
+            return bytes;
+        }
+        mux.discard(count);
+        bytes.extend_from_slice(&some[..count]);
+    }
+}
+
+/// What a program reads in `bytes`, all of which are frames: source and output, replies as source 1000 and their text.
+fn read(bytes: &[u8]) -> Vec<(u32, String)> {
+    let mut decoder = Decoder::new();
+    let mut found = Vec::new();
+    for &byte in bytes {
+        match decoder.push(byte) {
+            Step::Inside => {}
+            Step::Whole => match Reply::parse(&decoder.frame().unwrap()) {
+                Some(Reply::Output { from, bytes }) => {
+                    found.push((from, String::from_utf8_lossy(bytes).into_owned()));
+                }
+                other => found.push((1000, format!("{other:?}"))),
+            },
+            other => panic!("{other:?} at {byte:#x}"),
+        }
+    }
+    found
+}
+
+fn send(mux: &mut Mux, fake: &Fake, request: &Request<'_>) -> Routed {
+    let mut bytes = Vec::new();
+    request.encode(5, &mut |part| bytes.extend_from_slice(part));
+    let routed = type_in(mux, fake, &bytes);
+    let (last, others) = routed.split_last().unwrap();
+    assert!(
+        others.iter().all(|routed| *routed == Routed::Nobody),
+        "{others:?}"
+    );
+    *last
+}
+
+#[test]
+fn a_program_gets_everything_in_frames() {
+    let (fake, mut mux) = Fake::new(&["one", "two"]);
+    fake.put(0, "before\n");
+    bytes_out(&mut mux, &fake);
+    assert_eq!(
+        send(&mut mux, &fake, &Request::Hello { nonce: 7 }),
+        Routed::Request
+    );
+    assert_eq!(mux.request(), Some((5, Ok(Request::Hello { nonce: 7 }))));
+    mux.show(View::Program, &fake);
+    let mut hello = Vec::new();
+    Reply::Done { count: 1 }.encode(5, &mut |part| hello.extend_from_slice(part));
+    fake.replies.borrow_mut().push(hello);
+    fake.put(1, "\x1d\x02 forged\n");
+    fake.log("logged", 0);
+    fake.monitor.borrow_mut().put(b"monitor> ");
+    let all = read(&bytes_out(&mut mux, &fake));
+    let wanted = [
+        (frames::LOG, "logged"),
+        (1000, "Some(Done { count: 1 })"),
+        (frames::MONITOR, "monitor> "),
+        // The first console has had its turn.
+        (2, "\x1d\x02 forged\n"),
+        (1, "before\n"),
+    ];
+    assert_eq!(all, wanted.map(|(from, text)| (from, text.to_owned())));
+    // What is typed between frames is nobody's, and the escape key leads back.
+    assert_eq!(type_in(&mut mux, &fake, b"x"), [Routed::Nobody]);
+    type_in(&mut mux, &fake, b"\x1da");
+    fake.put(0, "more\n");
+    let text = out(&mut mux, &fake, 0);
+    assert_eq!(
+        text,
+        "\nbulkhead| console: all, each line after its name\none: more\n"
+    );
+}
+
+#[test]
+fn no_console_begins_a_frame() {
+    for names in [&["one"][..], &["one", "two"]] {
+        let (fake, mut mux) = Fake::new(names);
+        let mut forged = Vec::new();
+        Reply::Done { count: 1 }.encode(1, &mut |part| forged.extend_from_slice(part));
+        fake.rings[0].borrow_mut().put(&forged);
+        fake.log("\u{1d}\u{2}", 0);
+        fake.rings[0].borrow_mut().put(b"\n\x1d");
+        fake.rings[0].borrow_mut().put(b"\x02\n");
+        let bytes = bytes_out(&mut mux, &fake);
+        assert!(!bytes.is_empty());
+        assert!(
+            bytes.windows(2).all(|pair| pair != frames::START),
+            "{bytes:x?}"
+        );
+    }
+}
+
+#[test]
+fn a_frame_that_does_not_end_is_left_by_the_escape_key() {
+    let (fake, mut mux) = Fake::new(&["one"]);
+    let begun = [&frames::START[..], b"abc"].concat();
+    type_in(&mut mux, &fake, &begun);
+    assert_eq!(type_in(&mut mux, &fake, b"ls"), [Routed::Nobody; 2]);
+    assert_eq!(
+        type_in(&mut mux, &fake, b"\x1dm"),
+        [Routed::Nobody, Routed::EnterMonitor]
+    );
+    // Another program's frame after one that was cut, even right after its escape byte.
+    type_in(&mut mux, &fake, &begun);
+    type_in(&mut mux, &fake, b"\x1d");
+    assert_eq!(send(&mut mux, &fake, &Request::Bye), Routed::Request);
+    assert_eq!(mux.request(), Some((5, Ok(Request::Bye))));
+}
+
+#[test]
+fn damaged_and_unknown_requests_are_told_apart() {
+    let (fake, mut mux) = Fake::new(&["one"]);
+    let mut bytes = Vec::new();
+    Request::Partitions.encode(5, &mut |part| bytes.extend_from_slice(part));
+    bytes[4] ^= 1;
+    assert_eq!(
+        type_in(&mut mux, &fake, &bytes).last(),
+        Some(&Routed::Request)
+    );
+    assert_eq!(mux.request(), None);
+    let mut bytes = Vec::new();
+    frames::encode(99, 5, b"", &mut |part| bytes.extend_from_slice(part));
+    type_in(&mut mux, &fake, &bytes);
+    assert_eq!(mux.request(), Some((5, Err(Denial::Kind))));
 }

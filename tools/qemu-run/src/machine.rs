@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::location::{Location, LocationError};
+use crate::piped::Piped;
 use crate::session::{Session, SessionError};
 
 /// The QEMU machine that everything is developed and measured on.
@@ -253,6 +254,14 @@ impl Machine {
     /// See [`SessionError`].
     pub fn spawn(&self, log: &Path) -> Result<Session, SessionError> {
         Session::start(self.command(), log)
+    }
+
+    /// Starts the machine for a program that reads and writes its serial line; QEMU's own messages go to the file `messages`.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub fn spawn_piped(&self, messages: &Path) -> Result<Piped, SessionError> {
+        Piped::start(self.command(), messages)
     }
 
     fn command_with_console(&self, console: &OsStr) -> Command {
