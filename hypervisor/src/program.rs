@@ -151,8 +151,12 @@ fn tell_partition(list: List) -> Option<()> {
     let partition = partition::all().get(list.given as usize)?;
     let lpar = &partition.lpar;
     let at = timebase();
-    let its = || lpar.vcpus.iter().filter_map(thread::of);
-    let sum = |of: fn(&Thread, u64) -> u64| its().map(|thread| of(thread, at)).sum();
+    let (mut ran, mut hcalls, mut interrupts) = (0u64, 0u64, 0u64);
+    for Thread { usage, .. } in lpar.vcpus.iter().filter_map(thread::of) {
+        ran = ran.wrapping_add(usage.ran(at));
+        hcalls = hcalls.wrapping_add(usage.hcalls());
+        interrupts = interrupts.wrapping_add(usage.interrupts());
+    }
     let told = Partition {
         lpid: lpar.lpid,
         state: match operator::state(partition) {
@@ -165,9 +169,9 @@ fn tell_partition(list: List) -> Option<()> {
         },
         cpus: lpar.vcpus.len() as u16,
         at,
-        ran: sum(|thread, at| thread.usage.ran(at)),
-        hcalls: sum(|thread, _| thread.usage.hcalls()),
-        interrupts: sum(|thread, _| thread.usage.interrupts()),
+        ran,
+        hcalls,
+        interrupts,
         freezes: errors::freezes(lpar.lpid),
         refusals: lpar.refusals(),
         has_console: console::of(lpar.lpid).is_some(),

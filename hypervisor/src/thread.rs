@@ -122,6 +122,7 @@ pub(crate) fn by_pir(pir: u32) -> Option<&'static Thread> {
 }
 
 /// Returns what runs `vcpu`, if something does.
+#[inline(never)]
 pub(crate) fn of(vcpu: &Vcpu) -> Option<&'static Thread> {
     let shared = || crate::pool::get()?.by_handle(vcpu.pir);
     by_pir(vcpu.pir).or_else(shared)

@@ -20,8 +20,6 @@
     )
 )]
 
-extern crate alloc;
-
 mod keys;
 mod line;
 mod log;

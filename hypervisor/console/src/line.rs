@@ -35,26 +35,31 @@ impl<const N: usize> Default for Line<N> {
 
 impl<const N: usize> fmt::Write for Line<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            let mut utf8 = [0; 4];
-            let c = c.encode_utf8(&mut utf8).as_bytes();
-            let end = self.used.saturating_add(c.len());
-            // Room for "..." stays free until it is needed.
-            if end.saturating_add(3) > N {
-                let dots_end = self.used.saturating_add(3);
-                if let Some(dots) = self.bytes.get_mut(self.used..dots_end) {
-                    dots.copy_from_slice(b"...");
-                    self.used = dots_end;
-                }
-                return Err(fmt::Error);
-            }
-            if let Some(to) = self.bytes.get_mut(self.used..end) {
-                to.copy_from_slice(c);
-                self.used = end;
-            }
-        }
-        Ok(())
+        put(&mut self.bytes, &mut self.used, text)
     }
+}
+
+/// Puts `text` into `bytes`, of which so many are used, or as much of it as fits. Once for lines of all lengths.
+fn put(bytes: &mut [u8], used: &mut usize, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        let mut utf8 = [0; 4];
+        let c = c.encode_utf8(&mut utf8).as_bytes();
+        let end = used.saturating_add(c.len());
+        // Room for "..." stays free until it is needed.
+        if end.saturating_add(3) > bytes.len() {
+            let dots_end = used.saturating_add(3);
+            if let Some(dots) = bytes.get_mut(*used..dots_end) {
+                dots.copy_from_slice(b"...");
+                *used = dots_end;
+            }
+            return Err(fmt::Error);
+        }
+        if let Some(to) = bytes.get_mut(*used..end) {
+            to.copy_from_slice(c);
+            *used = end;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a terminal does something else with `c` than to show it: control characters, C1 among them, what changes

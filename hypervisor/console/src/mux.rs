@@ -5,7 +5,6 @@ use crate::line::{Line, printable};
 use crate::raw::Raw;
 use crate::split::{Splitter, TEXT_BYTES};
 use crate::{LINE_BYTES, LogLine, Mark, PREFIX, Ring};
-use alloc::vec::Vec;
 use core::fmt::Write;
 use frames::{Decoder, Denial, MAX_ENCODED, Reply, Request, Step};
 
@@ -112,8 +111,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Output for Ring<B> {
 }
 
 /// A line about the console itself that is to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
 enum Notice {
+    /// None: zero, see [`Mux::new`].
+    #[default]
+    Nothing,
     View(View),
     Keys,
     NoConsole(u32),
@@ -128,7 +131,9 @@ pub struct Mux {
     /// What the terminal makes of the console that is attached to.
     raw: Raw,
     /// One for each console.
-    splitters: Vec<Splitter>,
+    splitters: [Splitter; MAX_CONSOLES],
+    /// How many of these there are.
+    consoles: usize,
     /// The console whose turn it is.
     turn: usize,
     /// How long a line may wait for its end, ticks.
@@ -137,7 +142,7 @@ pub struct Mux {
     keys: Keys,
     /// What a program sends.
     frame: Decoder,
-    notice: Option<Notice>,
+    notice: Notice,
     /// Whether somebody who types to nobody was told.
     hinted: bool,
     /// Whether a line of the log broke the monitor's.
@@ -147,30 +152,30 @@ pub struct Mux {
 }
 
 impl Mux {
-    /// Nothing is shown yet.
+    /// Nothing is shown yet. All zero, so that a static one needs no room in the image.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             staged: Ring::new([0; STAGED], 0),
             mid_line: false,
             raw: Raw::new(),
-            splitters: Vec::new(),
+            splitters: [Splitter::EMPTY; MAX_CONSOLES],
+            consoles: 0,
             turn: 0,
             patience: 0,
             view: View::All,
             keys: Keys::new(),
             frame: Decoder::new(),
-            notice: None,
+            notice: Notice::Nothing,
             hinted: false,
             broken: false,
             more: false,
         }
     }
 
-    /// Begins with the consoles of `sources`: the only one is attached to, of several all are shown. Allocates.
+    /// Begins with the consoles of `sources`: the only one is attached to, of several all are shown.
     pub fn begin(&mut self, sources: &dyn Sources) {
-        let count = sources.consoles().min(MAX_CONSOLES);
-        self.splitters.resize(count, Splitter::EMPTY);
+        self.consoles = sources.consoles().min(MAX_CONSOLES);
         if sources.consoles() == 1 {
             self.view = View::Console(0);
         }
@@ -192,7 +197,7 @@ impl Mux {
         self.view = view;
         self.hinted = false;
         self.broken = false;
-        self.notice = (view != View::Program).then_some(Notice::View(view));
+        self.notice = Notice::View(view);
         for console in 0..sources.consoles() {
             if view == View::Console(console) || view == View::Program {
                 sources.output(console, &mut |output| {
@@ -226,14 +231,14 @@ impl Mux {
                 View::Program => {}
                 View::All => {
                     if !core::mem::replace(&mut self.hinted, true) {
-                        self.notice = Some(Notice::Keys);
+                        self.notice = Notice::Keys;
                     }
                 }
             },
             Key::Begun => {}
             Key::Frame => self.frame.begin(),
             Key::All => self.show(View::All, sources),
-            Key::Help => self.notice = Some(Notice::Keys),
+            Key::Help => self.notice = Notice::Keys,
             Key::Monitor => {
                 self.show(View::Monitor, sources);
                 return Routed::EnterMonitor;
@@ -242,7 +247,7 @@ impl Mux {
                 let mut consoles = 0..sources.consoles();
                 match consoles.find(|console| sources.partition(*console).0 == number) {
                     Some(console) => self.show(View::Console(console), sources),
-                    None => self.notice = Some(Notice::NoConsole(number)),
+                    None => self.notice = Notice::NoConsole(number),
                 }
             }
         }
@@ -266,7 +271,7 @@ impl Mux {
     /// Returns whether nothing waits for the line, or would be shown now.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        self.staged.pending() == 0 && !self.more && self.notice.is_none()
+        self.staged.pending() == 0 && !self.more && matches!(self.notice, Notice::Nothing)
     }
 
     /// Copies what goes over the line next, as [`Ring::peek`] does.
@@ -295,7 +300,8 @@ impl Mux {
         let mut budget = BUDGET;
         self.more = true;
         while self.staged.room() >= TURN && budget > 0 {
-            if let Some(notice) = self.notice.take() {
+            if self.notice != Notice::Nothing {
+                let notice = core::mem::take(&mut self.notice);
                 self.announce(notice, sources);
                 continue;
             }
@@ -378,7 +384,7 @@ impl Mux {
 
     /// Stages the next line of the consoles, each having its turn.
     fn line(&mut self, sources: &dyn Sources, now: u64, budget: &mut usize) -> bool {
-        let consoles = self.splitters.len();
+        let consoles = self.consoles;
         for _ in 0..consoles {
             let console = self.next_turn();
             if self.line_of(console, sources, now, budget) {
@@ -460,7 +466,7 @@ impl Mux {
             self.framed(frames::MONITOR, chunk.get(..count).unwrap_or_default());
             return true;
         }
-        let consoles = self.splitters.len();
+        let consoles = self.consoles;
         for _ in 0..consoles {
             let console = self.next_turn();
             let mut count = 0;
@@ -488,7 +494,7 @@ impl Mux {
     fn next_turn(&mut self) -> usize {
         let console = self.turn;
         self.turn = match console.saturating_add(1) {
-            next if next < self.splitters.len() => next,
+            next if next < self.consoles => next,
             _ => 0,
         };
         console
@@ -503,7 +509,7 @@ impl Mux {
             Notice::View(View::Monitor) => {
                 self.own(format_args!("console: the monitor; help lists commands"));
             }
-            Notice::View(View::Program) => {}
+            Notice::Nothing | Notice::View(View::Program) => {}
             Notice::View(View::Console(console)) => {
                 let (number, name) = sources.partition(console);
                 self.own(format_args!("console: {number}, {name}; Ctrl-] ? helps"));

@@ -63,13 +63,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
     /// Puts as many of `from` as fit, in order; returns how many.
     pub fn put(&mut self, from: &[u8]) -> usize {
         let from = from.get(..self.room()).unwrap_or(from);
-        let at = self.place(self.put);
-        let (after, before) = self.bytes.as_mut().split_at_mut_checked(at).map_or(
-            (Default::default(), Default::default()),
-            |(before, after)| (after, before),
-        );
-        copy(from, after);
-        copy(from.get(after.len()..).unwrap_or_default(), before);
+        put_at(self.bytes.as_mut(), self.put, from);
         self.put = self.put.saturating_add(from.len() as u64);
         from.len()
     }
@@ -78,10 +72,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
     pub fn peek(&self, to: &mut [u8]) -> usize {
         let count = to.len().min(self.pending());
         let to = to.get_mut(..count).unwrap_or_default();
-        let at = self.place(self.taken);
-        let (before, after) = self.bytes.as_ref().split_at_checked(at).unwrap_or_default();
-        copy(after, to);
-        copy(before, to.get_mut(after.len()..).unwrap_or_default());
+        peek_at(self.bytes.as_ref(), self.taken, to);
         count
     }
 
@@ -94,33 +85,57 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ring<B> {
 
     /// Has the last `lines` lines, whole ones but for the last, wait again, at most `most` bytes.
     pub fn rewind(&mut self, lines: usize, most: usize) {
-        let length = self.bytes.as_ref().len();
-        let oldest = self.put.saturating_sub(length.min(most) as u64);
-        let (mut start, mut ends) = (self.put, 0usize);
-        while start > oldest {
-            let before = start.saturating_sub(1);
-            // A line end right at the end begins no line yet.
-            if self.byte(before) == Some(b'\n') && start != self.put {
-                ends = ends.saturating_add(1);
-                if ends == lines {
-                    break;
-                }
-            }
-            start = before;
-        }
+        let start = last_lines(self.bytes.as_ref(), self.put, lines, most);
         self.taken = self.taken.min(start);
     }
+}
 
-    /// Returns the byte at `position`, which must still be there.
-    fn byte(&self, position: u64) -> Option<u8> {
-        self.bytes.as_ref().get(self.place(position)).copied()
-    }
+// Once for storage of all kinds.
 
-    /// Returns where in the storage the byte at `position` is; 0 when there is no storage.
-    fn place(&self, position: u64) -> usize {
-        let length = self.bytes.as_ref().len() as u64;
-        position.checked_rem(length).unwrap_or(0) as usize
+/// Copies `from` to where the byte at `position` has its place, and on.
+#[inline(never)]
+fn put_at(bytes: &mut [u8], position: u64, from: &[u8]) {
+    let at = place(bytes.len(), position);
+    let (after, before) = bytes.split_at_mut_checked(at).map_or(
+        (Default::default(), Default::default()),
+        |(before, after)| (after, before),
+    );
+    copy(from, after);
+    copy(from.get(after.len()..).unwrap_or_default(), before);
+}
+
+/// Fills `to` from where the byte at `position` has its place on.
+#[inline(never)]
+fn peek_at(bytes: &[u8], position: u64, to: &mut [u8]) {
+    let at = place(bytes.len(), position);
+    let (before, after) = bytes.split_at_checked(at).unwrap_or_default();
+    copy(after, to);
+    copy(before, to.get_mut(after.len()..).unwrap_or_default());
+}
+
+/// Returns where the last `lines` lines before position `put` begin, at most `most` bytes before it.
+#[inline(never)]
+fn last_lines(bytes: &[u8], put: u64, lines: usize, most: usize) -> u64 {
+    let oldest = put.saturating_sub(bytes.len().min(most) as u64);
+    let (mut start, mut ends) = (put, 0usize);
+    while start > oldest {
+        let before = start.saturating_sub(1);
+        let byte = bytes.get(place(bytes.len(), before));
+        // A line end right at the end begins no line yet.
+        if byte == Some(&b'\n') && start != put {
+            ends = ends.saturating_add(1);
+            if ends == lines {
+                break;
+            }
+        }
+        start = before;
     }
+    start
+}
+
+/// Returns where in storage of `length` bytes the byte at `position` is; 0 when there is no storage.
+fn place(length: usize, position: u64) -> usize {
+    position.checked_rem(length as u64).unwrap_or(0) as usize
 }
 
 /// Copies what both have room for.

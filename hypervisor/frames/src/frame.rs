@@ -41,6 +41,7 @@ pub struct Frame<'a> {
 }
 
 /// Gives the bytes of a frame to `put`, part by part; of a payload that is too long the first [`MAX_PAYLOAD`] bytes.
+#[inline(never)]
 pub fn encode(kind: u8, tag: u8, payload: &[u8], put: &mut dyn FnMut(&[u8])) {
     let payload = payload.get(..MAX_PAYLOAD).unwrap_or(payload);
     let head = [VERSION, kind, tag];

@@ -17,11 +17,12 @@ impl Writer {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> &mut Self {
         let room = self.bytes.get_mut(self.used..).unwrap_or_default();
         let count = room.len().min(bytes.len());
-        for (to, from) in room.iter_mut().zip(bytes) {
-            *to = *from;
+        if let Some((to, from)) = room.get_mut(..count).zip(bytes.get(..count)) {
+            to.copy_from_slice(from);
         }
         self.used = self.used.saturating_add(count);
         self
