@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bundle::build::pack;
-use operator_console::{Client, Event, LOG, MONITOR, Sample, State};
+use operator_console::{Client, Event, LOG, MONITOR, Sample, State, report};
+use serde_json::Value;
 
 use crate::case::{Case, Outcome};
 use crate::context::Context;
@@ -12,10 +13,16 @@ use crate::monitor::two_partitions;
 use crate::passed;
 
 /// The cases of this file.
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "program/asks-types-and-reads",
-    run: asks_types_and_reads,
-}];
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "program/asks-types-and-reads",
+        run: asks_types_and_reads,
+    },
+    Case {
+        name: "program/json",
+        run: json,
+    },
+];
 
 /// Any number.
 const NONCE: u64 = 0x1d02_1d03_7e57_ca5e;
@@ -127,6 +134,42 @@ fn asks_types_and_reads(context: &Context) -> Outcome {
             Some(Event::Closed) => bail!("closed after `{plain}`"),
             _ => ensure!(Instant::now() < deadline, "no end: `{plain}`"),
         }
+    }
+    passed()
+}
+
+/// What `cargo xtask console --json` prints.
+fn json(context: &Context) -> Outcome {
+    let limit = context.limit(20);
+    let (machine, partitions) = two_partitions(context)?;
+    let mut piped = context.boot_piped(machine, &pack(&partitions)?)?;
+    let (from, to) = piped.streams().context("no pipes")?;
+    let mut client = Client::new(from, to);
+    client.hello(NONCE, limit)?;
+    printed(&mut client, 2, "guest-test: echo", limit)?;
+    let mut once = Vec::new();
+    report(&mut client, true, &mut once)?;
+    let object: Value = serde_json::from_slice(&once)?;
+    for (place, name) in ["one", "two"].into_iter().enumerate() {
+        let of = &object["partitions"][place];
+        let is_good = of["name"] == name
+            && of["state"] == "running"
+            && of["cpus_busy"].as_f64().is_some_and(|busy| busy > 0.1)
+            && of["hcalls_per_second"]
+                .as_f64()
+                .is_some_and(|rate| rate > 100.0)
+            && of["cpu_seconds"].as_f64() <= of["seconds"].as_f64()
+            && object["endpoints"][place]["state"] == "goes on";
+        ensure!(is_good, "{object:#}");
+    }
+    // Without `once` until the machine ends, a line each second.
+    for lpid in [1, 2] {
+        client.type_in(lpid, b"end\n")?;
+    }
+    let mut all = Vec::new();
+    report(&mut client, false, &mut all)?;
+    for line in String::from_utf8(all)?.lines() {
+        serde_json::from_str::<Value>(line)?;
     }
     passed()
 }

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod bench;
 mod build;
 mod check;
+mod console;
 mod fdt;
 mod fuzz;
 mod guests;
@@ -54,6 +55,7 @@ enum Command {
     /// Packs a manifest into a bundle.
     Bundle(BundleArguments),
     Run(run::RunArguments),
+    Console(console::ConsoleArguments),
     Fdt(fdt::FdtArguments),
     Map(map::MapArguments),
     Trace(trace::TraceArguments),
@@ -103,6 +105,7 @@ fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS),
         Command::Bundle(arguments) => bundle(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&workspace, arguments),
+        Command::Console(arguments) => console::console(&workspace, arguments),
         Command::Fdt(arguments) => fdt::fdt(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Map(arguments) => map::map(&workspace, arguments).map(|()| ExitCode::SUCCESS),
         Command::Trace(arguments) => trace::trace(arguments).map(|()| ExitCode::SUCCESS),

@@ -34,23 +34,12 @@ enum Phb {
     P7ioc,
 }
 
-/// Boots the partitions of a manifest under QEMU.
+/// Which machine is started.
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
+pub(crate) struct MachineArguments {
     /// The manifest; examples/linux.toml if not given.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// For scripts: succeed as soon as a line of a partition's console matches.
-    #[arg(long, value_name = "REGEX")]
-    expect: Option<Regex>,
-    /// How long to wait for the line.
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 300,
-        requires = "expect"
-    )]
-    timeout: u64,
     /// Text to add to every partition's command line.
     #[arg(
         long,
@@ -80,31 +69,29 @@ pub(crate) struct RunArguments {
     gdb: Option<u16>,
 }
 
+/// Boots the partitions of a manifest under QEMU.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    machine: MachineArguments,
+    /// For scripts: succeed as soon as a line of a partition's console matches.
+    #[arg(long, value_name = "REGEX")]
+    expect: Option<Regex>,
+    /// How long to wait for the line.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        requires = "expect"
+    )]
+    timeout: u64,
+}
+
 /// Runs as `arguments` say; the exit code is what docs/manifest.md promises to scripts.
 pub(crate) fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> {
     let terminal = Terminal::save();
     qemu_run::stop_all_on_interrupt(move || terminal.restore());
-    setup::tools()?;
-    let manifest = choose_manifest(workspace, arguments.manifest.as_deref())?;
-    let (image, elf) = match arguments.phb {
-        Phb::Phb3 => {
-            build::build(workspace)?;
-            (workspace.image(), workspace.image_elf())
-        }
-        Phb::P7ioc => {
-            build::p7ioc(workspace)?;
-            (workspace.p7ioc_image(), workspace.p7ioc_elf())
-        }
-    };
-    let machine = prepare(workspace, &image, &manifest, &arguments.append)?;
-    let machine = adjust(machine, arguments);
-    if let Some(port) = arguments.gdb {
-        let elf = workspace.show(&elf);
-        ui::note("the machine waits for a debugger; attach with");
-        ui::note(format!(
-            "gdb-multiarch {elf} -ex 'target remote 127.0.0.1:{port}'"
-        ));
-    }
+    let (machine, manifest) = arguments.machine.make(workspace)?;
     let log = log_path(workspace, &manifest);
     match &arguments.expect {
         Some(regex) => expect(
@@ -169,24 +156,50 @@ fn choose_manifest(workspace: &Workspace, given: Option<&Path>) -> Result<PathBu
     }
 }
 
-fn adjust(machine: Machine, arguments: &RunArguments) -> Machine {
-    let mut machine = machine.kind(&arguments.machine);
-    if let Some(setting) = &arguments.icount {
-        machine = machine.icount(setting);
+impl MachineArguments {
+    /// Builds all that it needs. Returns it with its manifest.
+    pub(crate) fn make(&self, workspace: &Workspace) -> Result<(Machine, PathBuf)> {
+        setup::tools()?;
+        let manifest = choose_manifest(workspace, self.manifest.as_deref())?;
+        let (image, elf) = match self.phb {
+            Phb::Phb3 => {
+                build::build(workspace)?;
+                (workspace.image(), workspace.image_elf())
+            }
+            Phb::P7ioc => {
+                build::p7ioc(workspace)?;
+                (workspace.p7ioc_image(), workspace.p7ioc_elf())
+            }
+        };
+        let machine = prepare(workspace, &image, &manifest, &self.append)?;
+        if let Some(port) = self.gdb {
+            let elf = workspace.show(&elf);
+            ui::note("the machine waits for a debugger; attach with");
+            ui::note(format!(
+                "gdb-multiarch {elf} -ex 'target remote 127.0.0.1:{port}'"
+            ));
+        }
+        Ok((self.adjust(machine), manifest))
     }
-    if let Some(port) = arguments.gdb {
-        machine = machine.gdb(port);
+
+    fn adjust(&self, machine: Machine) -> Machine {
+        let mut machine = machine.kind(&self.machine);
+        if let Some(setting) = &self.icount {
+            machine = machine.icount(setting);
+        }
+        if let Some(port) = self.gdb {
+            machine = machine.gdb(port);
+        }
+        if self.map {
+            machine = machine.arg("-append").arg(MAP_ARGUMENT);
+        }
+        let more = self.qemu_arguments.iter();
+        more.fold(machine, |machine, argument| machine.arg(argument))
     }
-    if arguments.map {
-        machine = machine.arg("-append").arg(MAP_ARGUMENT);
-    }
-    arguments
-        .qemu_arguments
-        .iter()
-        .fold(machine, |machine, argument| machine.arg(argument))
 }
 
-fn log_path(workspace: &Workspace, manifest: &Path) -> PathBuf {
+/// The log of a run that begins now.
+pub(crate) fn log_path(workspace: &Workspace, manifest: &Path) -> PathBuf {
     let seconds = SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |since| since.as_secs());
