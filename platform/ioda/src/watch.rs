@@ -31,11 +31,9 @@ impl Pace {
     /// Whether one may be told at `now`, and how many were not since the last that was.
     pub fn admit(&mut self, now: u64) -> Option<u32> {
         let passed = now.wrapping_sub(self.since) / self.period;
-        if passed > 0 {
-            let more = u32::try_from(passed).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(more).min(self.burst);
-            self.since = self.since.wrapping_add(passed.wrapping_mul(self.period));
-        }
+        let more = u32::try_from(passed).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(more).min(self.burst);
+        self.since = self.since.wrapping_add(passed.wrapping_mul(self.period));
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
             return Some(core::mem::take(&mut self.untold));

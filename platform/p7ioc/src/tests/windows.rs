@@ -104,7 +104,8 @@ fn wide_windows_open_move_and_grow_beside_each_other() {
     );
     assert_eq!((at(16 << 20), at((32 << 20) - 1)), (Some(101), Some(101)));
     assert_eq!(at(32 << 20), None);
-    phb.map_m64(M64Window(0), 1, PE_LEFT).expect("there");
+    let segments = phb.m64_segments().expect("of any endpoint each");
+    segments.map_m64(M64Window(0), 1, PE_LEFT).expect("there");
     assert_eq!(at(2 << 20), Some(17));
     // Growing into the neighbour, out of the area, or crooked: nothing is changed.
     let area_end = base + (32 << 30);
