@@ -4,16 +4,22 @@
 //! instructions more, at each place where a lock is taken (docs/adr/0013).
 #![cfg_attr(not(test), no_std)]
 
+#[cfg_attr(
+    all(feature = "loom", not(test)),
+    expect(dead_code, reason = "only its model is built")
+)]
 mod word;
 
 pub use word::Word;
 
+#[cfg(not(feature = "loom"))]
 /// What only one thread has at a time. Taking it waits, so it is held for a bounded time and never across a wait.
 pub type Mutex<T> = lock_api::Mutex<Word, T>;
+#[cfg(not(feature = "loom"))]
 /// Has the lock until it is dropped.
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, Word, T>;
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

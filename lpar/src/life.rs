@@ -1,11 +1,11 @@
 //! The stages of a partition's life: [`Life`]. Nobody waits in it: whoever finds that a stage is complete does what
 //! follows.
 
-use core::sync::atomic::{
-    AtomicU8, AtomicU32,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+#[cfg(not(feature = "loom"))]
+use core::sync::atomic::{AtomicU8, AtomicU32, fence};
+#[cfg(feature = "loom")]
+use loom::sync::atomic::{AtomicU8, AtomicU32, fence};
 
 /// How a life ends, or the next one begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct Life {
 impl Life {
     /// Makes one that is [`Stage::Preparing`].
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             stage: AtomicU8::new(PREPARING),
             number: AtomicU32::new(1),
@@ -163,7 +163,63 @@ impl Default for Life {
     }
 }
 
-#[cfg(test)]
+/// Processors that stop at once, in every order that the memory model allows.
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicBool;
+    use loom::thread;
+
+    struct Ended {
+        life: Life,
+        stopped: [AtomicBool; 2],
+        concluded: AtomicU32,
+    }
+
+    impl Ended {
+        fn stop(&self, processor: usize) {
+            self.stopped[processor].store(true, SeqCst);
+            self.conclude();
+        }
+
+        fn conclude(&self) {
+            let all = || self.stopped.iter().all(|one| one.load(SeqCst));
+            if self.life.conclude(all).is_some() {
+                self.concluded.fetch_add(1, SeqCst);
+            }
+        }
+    }
+
+    /// Two processors, and who ends the life: all three look whether it is over, and one must find that it is.
+    #[test]
+    fn exactly_one_concludes() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let ended = Arc::new(Ended {
+                life: Life::new(),
+                stopped: [false; 2].map(AtomicBool::new),
+                concluded: AtomicU32::new(0),
+            });
+            ended.life.begin();
+            ended.life.end().unwrap();
+            let processors = [0, 1].map(|processor| {
+                let ended = Arc::clone(&ended);
+                thread::spawn(move || ended.stop(processor))
+            });
+            ended.life.asked(End::Restart);
+            ended.conclude();
+            for processor in processors {
+                processor.join().unwrap();
+            }
+            assert_eq!(ended.concluded.load(SeqCst), 1);
+            assert_eq!(ended.life.number(), 2);
+        });
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use core::sync::atomic::AtomicBool;

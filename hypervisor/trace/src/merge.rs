@@ -70,7 +70,7 @@ impl Iterator for Merged<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::event::WORDS;

@@ -2,9 +2,11 @@
 
 use crate::event::{Event, WORDS};
 use core::ops::Range;
-use core::sync::atomic::{
-    AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
-};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+#[cfg(not(feature = "loom"))]
+use core::sync::atomic::{AtomicU64, fence};
+#[cfg(feature = "loom")]
+use loom::sync::atomic::{AtomicU64, fence};
 
 /// Places that no event is read from: those of the event that is being written and of the one before, since a reader may see
 /// words of an event before it sees that the one before it is done.
@@ -23,14 +25,11 @@ pub struct TraceRing<'a> {
 impl<'a> TraceRing<'a> {
     /// Makes a ring of as many events as `words` have room for, cut to a power of two; of none without room.
     #[must_use]
+    #[cfg(not(feature = "loom"))]
     pub const fn new(words: &'a [AtomicU64]) -> Self {
-        let events = match words.len().checked_div(WORDS) {
-            Some(0) | None => 0,
-            Some(events) => 1 << events.ilog2(),
-        };
         Self {
             words,
-            mask: (events as u64).saturating_sub(1),
+            mask: mask(words.len()),
             next: AtomicU64::new(0),
         }
     }
@@ -83,7 +82,73 @@ impl<'a> TraceRing<'a> {
     }
 }
 
-#[cfg(test)]
+/// How many events there is room for in `words`, less one.
+#[cfg(any(test, not(feature = "loom")))]
+const fn mask(words: usize) -> u64 {
+    match words.checked_div(WORDS) {
+        Some(0) | None => 0,
+        Some(events) => (1u64 << events.ilog2()).saturating_sub(1),
+    }
+}
+
+/// A CPU that notes events and another that reads them, in every order that the memory model allows.
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::event::tests::PUT_TCE;
+    use loom::thread;
+
+    const EVENTS: usize = 4;
+
+    fn event(at: u64) -> Event {
+        Event {
+            at,
+            argument: at,
+            ..PUT_TCE
+        }
+    }
+
+    /// Has a CPU note `more` events after the first `before`, while another asks for event `wanted`.
+    fn race(before: u64, more: u64, wanted: u64) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let words = (0..EVENTS * WORDS).map(|_| AtomicU64::new(0));
+            let ring: &'static TraceRing<'_> = Box::leak(Box::new(TraceRing {
+                words: Box::leak(words.collect()),
+                mask: mask(EVENTS * WORDS),
+                next: AtomicU64::new(0),
+            }));
+            (0..before).for_each(|at| ring.record(&event(at)));
+            let writer = thread::spawn(move || {
+                (before..before + more).for_each(|at| ring.record(&event(at)));
+            });
+            if let Some(found) = ring.event(wanted) {
+                assert_eq!(found, event(wanted));
+            }
+            writer.join().unwrap();
+            let last = before + more - 1;
+            assert_eq!(ring.event(last), Some(event(last)));
+        });
+    }
+
+    #[test]
+    fn an_event_is_whole_or_gone_while_others_overwrite_it() {
+        // The reader wants the oldest that is left. The third event from there goes to its place; before that one, the
+        // reader may learn that it is too late.
+        for more in 2..=3 {
+            race(4, more, 2);
+        }
+    }
+
+    #[test]
+    fn an_event_is_whole_or_not_there_yet_while_it_is_written() {
+        race(0, 1, 0);
+        race(4, 1, 4);
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
 pub(crate) mod tests {
     use super::*;
     use crate::event::tests::PUT_TCE;

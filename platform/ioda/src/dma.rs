@@ -211,7 +211,46 @@ pub(crate) mod tests {
         assert_eq!(host_tce(0x1234_5fff, Permission::all()), 0x1234_5003);
     }
 
+    struct Flushed(core::sync::atomic::AtomicU64);
+
+    impl TceFlush for Flushed {
+        fn tce_flush(&self, window: &DmaWindow, range: TceRange) {
+            assert_eq!(window.tve, TveIndex(9));
+            let TceRange::Pages { first, count: 1 } = range else {
+                panic!("one page, not {range:?}");
+            };
+            self.0.store(first, core::sync::atomic::Ordering::Relaxed);
+        }
+        fn tce_wait(&self) -> Result<(), crate::ResetError> {
+            Ok(())
+        }
+    }
+
+    fn a_page_is_forgotten_by_its_bus_address() {
+        let flushed = Flushed(u64::MAX.into());
+        let mut window = DmaWindow {
+            tve: TveIndex(9),
+            pe: PeNumber(3),
+            bus_base: 0x4000_0000,
+            bytes: 0x4000_0000,
+            page_shift: 12,
+            table_real: 0,
+        };
+        for (page_shift, bus, page) in [
+            (12, 0x4000_0000, 0),
+            (12, 0x4001_3000, 0x13),
+            (16, 0x4013_0000, 0x13),
+            (24, 0x5300_0000, 0x13),
+        ] {
+            window.page_shift = page_shift;
+            flushed.tce_flush_page(&window, bus);
+            let first = flushed.0.load(core::sync::atomic::Ordering::Relaxed);
+            assert_eq!(first, page, "{bus:#x}");
+        }
+    }
+
     cases::cases!(
+        a_page_is_forgotten_by_its_bus_address,
         a_table_is_a_power_of_two_naturally_aligned_and_large_enough,
         a_tree_has_two_to_five_levels_and_less_than_the_bus,
         a_tce_without_permission_is_zero,

@@ -11,6 +11,9 @@ use crate::toolchain::{Toolchain, clean_environment};
 use crate::workspace::Workspace;
 use crate::{named_tests, process, setup, ui};
 
+/// The crates with loom models of what several threads do at once; each is built for them alone, by its feature `loom`.
+const MODELLED: [&str; 3] = ["lock", "lpar", "trace"];
+
 /// How many tests and steps passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -76,16 +79,27 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
     });
     tally.step("ARCHITECTURE.md against the tree", || architecture(root));
     tally.step("tests that docs/isolation.md names", || isolation(root));
-    let mut host = Tally::default();
-    tally.step("host tests", || {
-        host = host_tests(root)?;
-        if host.failed == 0 {
-            Ok(())
-        } else {
-            bail!("{} tests failed", host.failed)
-        }
-    });
-    tally.add(host);
+    let mut counted = Tally::default();
+    let mut step = |name: &str, arguments: &[&str]| {
+        tally.step(name, || {
+            let tests = tests(root, arguments)?;
+            counted.add(tests);
+            if tests.failed == 0 {
+                Ok(())
+            } else {
+                bail!("{} tests failed", tests.failed)
+            }
+        });
+    };
+    step("host tests", &["--no-fail-fast"]);
+    for package in MODELLED {
+        let name = format!("models of memory order, {package}");
+        step(
+            &name,
+            &["-p", package, "--lib", "--features", "loom", "models"],
+        );
+    }
+    tally.add(counted);
     Ok(tally)
 }
 
@@ -119,12 +133,10 @@ fn lint_firmware(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// Runs the host's tests, shows their output, and counts them.
-fn host_tests(root: &Path) -> Result<Tally> {
+/// Runs tests on the host, shows their output, and counts them.
+fn tests(root: &Path, arguments: &[&str]) -> Result<Tally> {
     let mut command = cargo(root);
-    command
-        .args(["test", "--no-fail-fast"])
-        .stdout(Stdio::piped());
+    command.arg("test").args(arguments);
     let output = stream(&mut command)?;
     let tally = count(&output.text);
     if !output.success && tally.failed == 0 {
