@@ -6,7 +6,9 @@ use crate::raw::Raw;
 use crate::split::{Splitter, TEXT_BYTES};
 use crate::{LINE_BYTES, LogLine, Mark, PREFIX, Ring};
 use core::fmt::Write;
-use frames::{Decoder, Denial, MAX_ENCODED, Reply, Request, Step};
+use frames::{Decoder, MAX_ENCODED, Step};
+
+mod program;
 
 /// The most consoles: one for each partition that a bundle can have.
 pub const MAX_CONSOLES: usize = 64;
@@ -254,13 +256,6 @@ impl Mux {
         Routed::Nobody
     }
 
-    /// Returns the program's last request, with its tag; what is damaged is none, as it may be anything.
-    #[must_use]
-    pub fn request(&self) -> Option<(u8, Result<Request<'_>, Denial>)> {
-        let frame = self.frame.frame()?;
-        Some((frame.tag, Request::parse(&frame)))
-    }
-
     /// Returns once whether the monitor has to show its unfinished line again.
     pub fn broken(&mut self) -> bool {
         self.view == View::Monitor
@@ -450,44 +445,6 @@ impl Mux {
         let count = sources.monitor(&mut chunk);
         self.stage(chunk.get(..count).unwrap_or_default());
         count > 0
-    }
-
-    /// Stages one frame: a reply, else output of the monitor or of a console, each having its turn.
-    fn program(&mut self, sources: &dyn Sources, budget: &mut usize) -> bool {
-        let mut frame = [0; MAX_ENCODED];
-        let count = sources.reply(&mut frame);
-        if count > 0 {
-            self.stage(frame.get(..count).unwrap_or_default());
-            return true;
-        }
-        let mut chunk = [0; CHUNK];
-        let count = sources.monitor(&mut chunk);
-        if count > 0 {
-            self.framed(frames::MONITOR, chunk.get(..count).unwrap_or_default());
-            return true;
-        }
-        let consoles = self.consoles;
-        for _ in 0..consoles {
-            let console = self.next_turn();
-            let mut count = 0;
-            sources.output(console, &mut |output| {
-                count = output.peek(&mut chunk);
-                output.discard(count);
-            });
-            if count > 0 {
-                *budget = budget.saturating_sub(count);
-                let (lpid, _) = sources.partition(console);
-                self.framed(lpid, chunk.get(..count).unwrap_or_default());
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Stages output as a frame.
-    fn framed(&mut self, from: u32, bytes: &[u8]) {
-        let output = Reply::Output { from, bytes };
-        output.encode(0, &mut |part| self.stage(part));
     }
 
     /// Returns the console whose turn it is, and gives it to the next.

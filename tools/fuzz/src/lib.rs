@@ -5,7 +5,7 @@
 //! - [`hcalls`] and [`rtas`]: programs of calls against a partition on a machine of fakes ([`mod@bench`]), which keeps a
 //!   copy of all that the calls may change and compares.
 //! - [`config_space`]: programs of accesses to a function of the model of a bridge, through the partition's filter.
-//! - [`bundles`], [`machine_tree`], [`guest_tree`], [`kernel`]: the formats.
+//! - [`bundles`], [`machine_tree`], [`guest_tree`], [`kernel`], [`mod@frames`]: the formats.
 //! - [`seeds`]: makes the corpus.
 //!
 //! docs/fuzzing.md tells how to run them and what each asserts.
@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod bundles;
 pub mod config_space;
+pub mod frames;
 pub mod guest_tree;
 pub mod hcalls;
 pub mod kernel;
@@ -86,6 +87,12 @@ pub static TARGETS: &[Target] = &[
         about: "kernels to load",
         run: kernel::target,
         seeds: seeds::kernel,
+    },
+    Target {
+        name: "frames",
+        about: "the serial line between programs and the hypervisor",
+        run: frames::target,
+        seeds: seeds::frames,
     },
 ];
 

@@ -199,6 +199,54 @@ pub fn guest_tree() -> Seeds {
     ]
 }
 
+/// Requests and replies, and the beginning of one.
+#[must_use]
+pub fn frames() -> Seeds {
+    use ::frames::{Denial, Endpoint, Partition, Reply, Request, State};
+    let mut requests = Vec::new();
+    let mut put = |part: &[u8]| requests.extend_from_slice(part);
+    Request::Hello { nonce: 0x1d02 }.encode(1, &mut put);
+    Request::Partitions.encode(2, &mut put);
+    Request::Endpoints.encode(3, &mut put);
+    let bytes = b"ls\r\x1d";
+    Request::Type { to: 1, bytes }.encode(4, &mut put);
+    Request::Bye.encode(5, &mut put);
+    let mut replies = b"login: ".to_vec();
+    let mut put = |part: &[u8]| replies.extend_from_slice(part);
+    Reply::Hello { nonce: 7, hz: 9 }.encode(1, &mut put);
+    let partition = Partition {
+        lpid: 1,
+        state: State::Running,
+        cpus: 2,
+        at: 3,
+        ran: 4,
+        hcalls: 5,
+        interrupts: 6,
+        freezes: 7,
+        refusals: 8,
+        has_console: true,
+        name: "db",
+    };
+    Reply::Partition(partition).encode(2, &mut put);
+    let endpoint = Endpoint {
+        lpid: 1,
+        phb: 2,
+        pe: 3,
+        stopped: 3,
+        location: "phb2/00.0",
+    };
+    Reply::Endpoint(endpoint).encode(3, &mut put);
+    Reply::Done { count: 1 }.encode(3, &mut put);
+    Reply::Denied(Denial::Busy).encode(4, &mut put);
+    Reply::Output { from: 1, bytes }.encode(0, &mut put);
+    let begun = requests.get(..5).unwrap_or_default().to_vec();
+    vec![
+        ("requests".into(), requests),
+        ("replies".into(), replies),
+        ("begun".into(), begun),
+    ]
+}
+
 /// Kernels of either byte order, and a raw image.
 #[must_use]
 pub fn kernel() -> Seeds {

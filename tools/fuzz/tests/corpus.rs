@@ -82,6 +82,11 @@ fn machine_trees_that_are_accepted_are_consistent() {
 }
 
 #[test]
+fn frames_are_found_and_read_as_they_were_written() {
+    run("frames", RUNS);
+}
+
+#[test]
 fn guest_trees_say_what_they_were_made_from() {
     run("guest_tree", RUNS / 4);
 }
