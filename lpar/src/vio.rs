@@ -1,5 +1,5 @@
 //! The partition's virtual devices that have interrupts: Ethernet adapters ([`llan`]), and the warning that it is to shut
-//! itself down ([`crate::epow`]).
+//! itself down (`epow`).
 //!
 //! An adapter is known by its unit address, has a DMA window of that number and an interrupt source that no
 //! bridge has ([`Trigger::Virtual`]). Such a source works as a message does: between its presentation and its end
