@@ -149,11 +149,10 @@ fn orderly(context: &Context) -> Outcome {
     };
     let bytes = pack(&[dedicated, deaf, shared])?;
     let mut session = context.boot(context.machine().cpus(3), &bytes)?;
-    let listen = regex("^(one|three): guest-test: waits for fff000: 0 0$")?;
-    for _ in 0..2 {
-        session.wait_for(&listen, context.limit(30))?;
+    let ready = "^((one|three): guest-test: waits for fff000: 0 0|two: guest-test: echo)$";
+    for _ in 0..3 {
+        session.wait_for(&regex(ready)?, context.limit(30))?;
     }
-    session.wait_for(&regex("^two: guest-test: echo$")?, context.limit(30))?;
     let mut operator = Operator::begin(&mut session, context.limit(20))?;
     operator.asks(
         "lpar stop two --orderly",

@@ -29,9 +29,10 @@ mkdir -p /sbin
 cat > /sbin/poweroff << 'END'
 #!/bin/sh
 echo "BH-NOTE asked to shut down: unmounts and powers off" > /dev/console
-umount -a -r 2> /dev/null
+umount -a -t vfat
 sync
-exec poweroff -f
+# By its path: in /sbin this script has the command's name.
+exec /bin/busybox poweroff -f
 END
 chmod +x /sbin/poweroff
 
