@@ -1,13 +1,15 @@
 //! A partition that does all the harm it can, beside one that works.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bundle::Console;
 use bundle::build::PartitionSpec;
 
 use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, device, ethernet, regex, stops_with};
 use crate::linux::{OWN_BRIDGES, Variant, boot};
-use crate::payload::EDU;
+use crate::monitor::Operator;
+use crate::passed;
+use crate::payload::{EDU, OURS, machine_with_edus};
 use crate::shared::shared;
 
 /// The cases of this file.
@@ -15,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "attack-longest",
         run: longest,
+    },
+    Case {
+        name: "attack-by-device",
+        run: by_device,
     },
     Case {
         name: "attacked-linux-6.1",
@@ -42,6 +48,127 @@ fn attacker(context: &Context, words: &str) -> Result<PartitionSpec> {
         ethernets: vec![ethernet(1, 1), ethernet(1, 2)],
         ..context.payload(&format!("mode=attack {words}"))?
     })
+}
+
+/// The attacker's device is sent to memory of another partition, of the hypervisor, to what is between (page tables, tables of
+/// the bridges), to the other's registers and messages, and to all of that by other windows than its own. Nothing is reached,
+/// and nothing after the attacker has begun anew with a transfer under way.
+fn by_device(context: &Context) -> Outcome {
+    let [ours, theirs] = OURS;
+    let attacker = PartitionSpec {
+        name: "attacker".to_owned(),
+        memory_bytes: 64 << 20,
+        cpus: 1,
+        devices: vec![device(ours)?],
+        ..context.payload("mode=aim")?
+    };
+    let victim = PartitionSpec {
+        name: "victim".to_owned(),
+        memory_bytes: 256 << 20,
+        cpus: 1,
+        devices: vec![device(theirs)?],
+        ..context.payload("mode=victim")?
+    };
+    let bytes = bundle::build::pack(&[attacker, victim])?;
+    let mut session = context.boot(machine_with_edus(context)?, &bytes)?;
+    let mut seen = Vec::new();
+    let ready = "^(attacker: guest-test: aims from 0|victim: guest-test: victim is filled)$\
+        |^victim: guest-test: victim's bar [0-9a-f]+ message [0-9a-f]+ [0-9a-f]+ irq ";
+    for _ in 0..3 {
+        seen.push(session.wait_for(&regex(ready)?, context.limit(60))?);
+    }
+    let form = regex(r"victim's bar ([0-9a-f]+) message ([0-9a-f]+) ([0-9a-f]+) irq")?;
+    let told = seen.iter().find_map(|line| form.captures(line));
+    let (_, [bar, message, data]) = told.context("the victim tells of its device")?.extract();
+    let [bar, message, data] = [bar, message, data].map(|word| u64::from_str_radix(word, 16));
+    let (bar, message, data) = (bar?, message?, data?);
+    let mut operator = Operator::begin(&mut session, context.limit(60))?;
+    let [own, others] = ["attacker", "victim"].map(|name| memory_of(&mut operator, name));
+    let (own, others) = (own?, others?);
+    operator.types("attach attacker\r")?;
+    operator.line(r"^bulkhead\| console: 1, attacker")?;
+    // What it has mapped it does reach, so that it would be seen.
+    aim(&mut operator, "50000", 0x5_0000, "hit true leaked false")?;
+    for place in targets(own, others).into_iter().chain([bar, bar | 1 << 59]) {
+        let nothing = "hit false leaked false";
+        aim(&mut operator, &format!("{place:x}"), place, nothing)?;
+    }
+    for data in [data, data ^ 1, data + 16] {
+        for place in [message, 0xffff_0000, 1 << 60 | message & 0xffff] {
+            let words = format!("{place:x} {data:x}");
+            aim(&mut operator, &words, place, "hit false leaked false")?;
+        }
+    }
+    // A transfer to the victim is under way, and one from what was mapped.
+    operator.types(&format!("{:x}\r", others[0] + (32 << 20)))?;
+    operator.types("\x1dm")?;
+    operator.line("^monitor> $")?;
+    operator.types("lpar restart attacker\rattach attacker\r")?;
+    operator.line(r"^bulkhead\| .* partition attacker: vcpu 0 starts at ")?;
+    // It has tried what was mapped before.
+    operator.line("^guest-test: aims from 0$")?;
+    operator.types("\x1d2\r")?;
+    // Inverted what the victim has stored; no interrupt.
+    operator.line("^guest-test: victim has 0 wrong, edcba987, ff000000$")?;
+    // One of its own does come.
+    operator.types("1 1\r")?;
+    operator
+        .line("^guest-test: victim has 0 wrong, edcba987, ff[0-9a-f]{3}[1-9a-f][0-9a-f]{2}$")?;
+    passed()
+}
+
+/// Aims at a place, and waits for what is told of it.
+fn aim(operator: &mut Operator<'_>, words: &str, place: u64, says: &str) -> Result<()> {
+    operator.types(&format!("{words}\r"))?;
+    let line = format!("^guest-test: aimed at {place:x}: {says}$");
+    operator.line(&line).map(drop)
+}
+
+/// Where a partition's memory begins and ends.
+fn memory_of(operator: &mut Operator<'_>, name: &str) -> Result<[u64; 2]> {
+    operator.types("mem\r")?;
+    let line = operator.line(&format!("^  0x[0-9a-f]+ to 0x[0-9a-f]+ {name}$"))?;
+    operator.line("^monitor> $")?;
+    let words = line
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("0x"));
+    let ends: Vec<u64> = words
+        .map(|word| u64::from_str_radix(word, 16))
+        .collect::<Result<_, _>>()?;
+    ends.try_into()
+        .map_err(|_| anyhow::anyhow!("`{line}` tells no range"))
+}
+
+/// Bus addresses that are real addresses of what is not the attacker's, and those by which other windows would be chosen.
+fn targets(own: [u64; 2], others: [u64; 2]) -> Vec<u64> {
+    let memory = [
+        others[0],
+        others[0] + (16 << 20),
+        others[0] + (128 << 20),
+        others[1] - 0x1000,
+    ];
+    // The image, stacks, heap; page tables and tables of windows and bridges stand beside partitions' memory.
+    let firmware = [0, 0x1_0000, 0x10_0000, 0x20_0000, 0x40_0000];
+    let tables = [
+        own[0] - 0x1000,
+        own[1],
+        others[0] - 0x1000,
+        others[1],
+        others[1] + 0x20_0000,
+    ];
+    let plain = [&memory[..], &firmware, &tables].concat();
+    // The second window of an endpoint, and the space of messages.
+    let by_window = [memory[1], firmware[1], tables[1]];
+    let by_window = by_window
+        .into_iter()
+        .flat_map(|at| [at | 1 << 59, at | 1 << 58, at | 1 << 61]);
+    let own_real = own[0] + (1 << 20);
+    plain
+        .iter()
+        .copied()
+        .chain(by_window)
+        .chain([own_real])
+        .collect()
 }
 
 /// How long each call of the attacker's takes at most, in instructions: it has the only processor, and time is

@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 
+mod aim;
 mod attack;
 mod bench;
 mod cases;
@@ -80,6 +81,8 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Reboot => endings::reboot(&platform),
         Mode::OsTerm => endings::os_term(&platform),
         Mode::Orderly => endings::orderly(&platform),
+        Mode::Aim => aim::aim(&platform),
+        Mode::Victim => aim::victim(&platform),
         Mode::Echo => endings::echo(),
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),

@@ -23,6 +23,10 @@ pub(crate) enum Mode {
     OsTerm,
     /// Wait until asked to shut down, and do that.
     Orderly,
+    /// Send an edu where the console says.
+    Aim,
+    /// Tell whether anything was reached.
+    Victim,
     /// Echo the console's input until a line says `end`.
     Echo,
     /// Use all the time that the partition is given, and tell how much it was.
@@ -66,6 +70,8 @@ impl Options {
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,
             "orderly" => Mode::Orderly,
+            "aim" => Mode::Aim,
+            "victim" => Mode::Victim,
             "echo" => Mode::Echo,
             "share" => Mode::Share,
             "attack" => Mode::Attack,

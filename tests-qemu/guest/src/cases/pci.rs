@@ -21,6 +21,7 @@ cases!("pci":
     config_sizes_and_boundaries_are_checked,
     config_counts_are_checked,
     a_function_in_reset_gives_ones_and_comes_back,
+    a_function_put_to_sleep_stays_in_its_place,
 );
 
 pub(super) fn any(platform: &Platform) -> Result<&Function, Fail> {
@@ -167,6 +168,45 @@ fn a_function_in_reset_gives_ones_and_comes_back(platform: &Platform) -> Outcome
     same("capabilities again", load(NVME_CAP, 4)?, capabilities)?;
     // QEMU's controller keeps this one over its reset; the stores have not come to it.
     same("kept", load(NVME_AQA, 4)?, 0x0700_0000)
+}
+
+fn a_function_put_to_sleep_stays_in_its_place(platform: &Platform) -> Outcome {
+    /// D3hot, in the control register of the power management capability; waking from it may be a reset.
+    const ASLEEP: u32 = 3;
+    const MOVED: u32 = 0xdead_0000;
+    let mut asleep = 0;
+    for function in platform.functions() {
+        let Some(power) = function.capability(platform, 1)? else {
+            continue;
+        };
+        asleep += 1;
+        let base = registers(platform, function)?;
+        let read = |at| function.get(platform, at, 4);
+        let before = [read(0)?, read(0x10)?, read(0x14)?];
+        let is_as_before = |when| -> Outcome {
+            function.set(platform, 0x10, 4, MOVED)?;
+            for (at, before) in [0, 0x10, 0x14].into_iter().zip(before) {
+                same(when, u64::from(read(at)?), u64::from(before))?;
+            }
+            // Whatever it says, the machine goes on.
+            let answer = hcall(token::H_LOGICAL_CI_LOAD, [4, base]);
+            ok("H_LOGICAL_CI_LOAD", answer).map(drop)
+        };
+        let loaded = hcall(token::H_LOGICAL_CI_LOAD, [4, base]).out[0];
+        function.set(platform, power + 4, 2, ASLEEP)?;
+        is_as_before("asleep")?;
+        function.set(platform, power + 4, 2, 0)?;
+        crate::cpu::spin(20 * crate::cpu::TICKS_PER_MS);
+        is_as_before("awake")?;
+        let command = function.get(platform, 4, 2)?;
+        function.set(platform, 4, 2, command | 2)?;
+        let again = hcall(token::H_LOGICAL_CI_LOAD, [4, base]).out[0];
+        same("its first register", again, loaded)?;
+    }
+    if asleep == 0 {
+        return Err(Fail::Skip("no function that can be put to sleep"));
+    }
+    Ok(())
 }
 
 fn config_counts_are_checked(platform: &Platform) -> Outcome {
