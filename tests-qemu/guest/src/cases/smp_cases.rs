@@ -136,7 +136,10 @@ fn prod_wakes_a_ceded_processor(platform: &Platform) -> Outcome {
         .map(drop)
     };
     ceded(platform, prod)?;
-    same("vector", smp::result(1)[0], 0)
+    let [vector, xirr, ..] = smp::result(1);
+    // What the hypervisor sent to its thread may reach it as an interrupt that has no source, which PAPR allows.
+    let nothing = vector == 0x500 && xirr & 0xff_ffff == 0;
+    same("vector", if nothing { 0 } else { vector }, 0)
 }
 
 fn sys_reset_reaches_a_processor_that_slept_and_spins(platform: &Platform) -> Outcome {

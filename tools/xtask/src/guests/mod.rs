@@ -66,9 +66,7 @@ impl Guest {
     }
 
     fn is_unpacked(self, workspace: &Workspace) -> bool {
-        let version =
-            std::fs::read_to_string(self.folder(workspace).join("version")).unwrap_or_default();
-        version.lines().any(|line| line == Self::stamp())
+        is_unpacked(&self.folder(workspace))
     }
 }
 
@@ -221,6 +219,18 @@ fn recipe() -> String {
     format!("{:016x}\n", hasher.finish())
 }
 
+/// Whether `folder` has the kernel and the modules that are wanted, all of them: it may be a copy of another checkout's.
+fn is_unpacked(folder: &Path) -> bool {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let order = text("modules/order");
+    text("version").lines().any(|line| line == Guest::stamp())
+        && folder.join("vmlinux").exists()
+        && order.lines().next().is_some()
+        && order
+            .lines()
+            .all(|file| folder.join("modules").join(file).exists())
+}
+
 fn initramfs_is_current(folder: &Path) -> bool {
     folder.join("initramfs.gz").exists()
         && std::fs::read_to_string(folder.join("initramfs.recipe"))
@@ -276,6 +286,31 @@ mod tests {
             "6.12.95-1~bpo12+1"
         );
         assert!(kernel_package(vec![package("6.1.176-1")], true).is_err());
+    }
+
+    #[test]
+    fn a_kernel_without_one_of_its_files_is_unpacked_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let stamp = format!("linux-image 1\n{}\n", Guest::stamp());
+        let files = [
+            ("version", stamp.as_str()),
+            ("vmlinux", "ELF"),
+            ("modules/order", "a.ko\nb.ko\n"),
+            ("modules/a.ko", "module"),
+            ("modules/b.ko", "module"),
+        ];
+        std::fs::create_dir(folder.join("modules")).expect("made");
+        let write = |(name, text)| std::fs::write(folder.join(name), text).expect("written");
+        files.into_iter().for_each(write);
+        assert!(is_unpacked(folder));
+        for (name, text) in files {
+            std::fs::remove_file(folder.join(name)).expect("was there");
+            assert!(!is_unpacked(folder), "{name}");
+            write((name, text));
+        }
+        write(("version", "linux-image 1\nmodules: other\n"));
+        assert!(!is_unpacked(folder));
     }
 
     #[test]
