@@ -161,14 +161,7 @@ fn orderly(context: &Context) -> Outcome {
     operator.asks("lpar list", &["^ +1 one +running ", "^ +2 two +asked "])?;
     // Nothing follows for who does not answer, and others are asked meanwhile.
     for name in ["one", "one", "three"] {
-        operator.types(&format!("lpar stop {name} --orderly\r"))?;
-        for line in [
-            "is asked to shut itself down",
-            "it has taken the request to shut itself down",
-            "is stopped",
-        ] {
-            operator.line(&format!(r"^bulkhead\| .* partition {name}: {line}$"))?;
-        }
+        shuts_itself_down(&mut operator, name)?;
         operator.asks("lpar list", &["^ +2 two +asked "])?;
         let answer = format!("lpar stop {name} --orderly");
         operator.asks(&answer, &["^lpar stop: it is off"])?;
@@ -205,18 +198,24 @@ fn orderly_linux(context: &Context) -> Outcome {
     session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
     session.wait_for(&regex("BH-READY$")?, context.limit(120))?;
     let mut operator = Operator::begin(&mut session, context.limit(30))?;
-    operator.types("lpar stop linux --orderly\r")?;
+    shuts_itself_down(&mut operator, "linux")?;
+    operator.asks("lpar list", &["^ +1 linux +off "])?;
+    operator.types("attach linux\r")?;
+    operator.line("^BH-NOTE asked to shut down: unmounts and powers off")?;
+    stays_on(session)
+}
+
+/// Asks partition `name` to shut itself down, which it takes notice of and does.
+fn shuts_itself_down(operator: &mut Operator<'_>, name: &str) -> Result<()> {
+    operator.types(&format!("lpar stop {name} --orderly\r"))?;
     for line in [
         "is asked to shut itself down",
         "it has taken the request to shut itself down",
         "is stopped",
     ] {
-        operator.line(&format!(r"^bulkhead\| .* partition linux: {line}$"))?;
+        operator.line(&format!(r"^bulkhead\| .* partition {name}: {line}$"))?;
     }
-    operator.asks("lpar list", &["^ +1 linux +off "])?;
-    operator.types("attach linux\r")?;
-    operator.line("^BH-NOTE asked to shut down: unmounts and powers off")?;
-    stays_on(session)
+    Ok(())
 }
 
 /// Ends a session whose machine has not ended.

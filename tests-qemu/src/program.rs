@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use bundle::build::pack;
 use operator_console::{Client, Event, LOG, MONITOR, Sample, State, report};
+use qemu_run::Piped;
 use serde_json::Value;
 
 use crate::case::{Case, Outcome};
@@ -69,14 +70,20 @@ fn sampled(client: &mut Client, limit: Duration, good: impl Fn(&Sample) -> bool)
     }
 }
 
-fn asks_types_and_reads(context: &Context) -> Outcome {
-    let limit = context.limit(20);
+/// Boots two partitions and listens to them, from when the second has begun.
+fn listen(context: &Context, limit: Duration) -> Result<(Piped, Client)> {
     let (machine, partitions) = two_partitions(context)?;
     let mut piped = context.boot_piped(machine, &pack(&partitions)?)?;
     let (from, to) = piped.streams().context("no pipes")?;
     let mut client = Client::new(from, to);
     client.hello(NONCE, limit)?;
     printed(&mut client, 2, "guest-test: echo", limit)?;
+    Ok((piped, client))
+}
+
+fn asks_types_and_reads(context: &Context) -> Outcome {
+    let limit = context.limit(20);
+    let (_machine, mut client) = listen(context, limit)?;
     let before = client.sample()?;
     let names: Vec<&str> = before
         .partitions
@@ -141,12 +148,7 @@ fn asks_types_and_reads(context: &Context) -> Outcome {
 /// What `cargo xtask console --json` prints.
 fn json(context: &Context) -> Outcome {
     let limit = context.limit(20);
-    let (machine, partitions) = two_partitions(context)?;
-    let mut piped = context.boot_piped(machine, &pack(&partitions)?)?;
-    let (from, to) = piped.streams().context("no pipes")?;
-    let mut client = Client::new(from, to);
-    client.hello(NONCE, limit)?;
-    printed(&mut client, 2, "guest-test: echo", limit)?;
+    let (_machine, mut client) = listen(context, limit)?;
     let mut once = Vec::new();
     report(&mut client, true, &mut once)?;
     let object: Value = serde_json::from_slice(&once)?;

@@ -328,22 +328,23 @@ impl Mux {
                 if let Some(lost) = lost {
                     let mut text = Line::<LINE_BYTES>::new();
                     let _ = write!(text, "{lost} lines were lost, the console being full");
-                    match self.view {
-                        View::Program => self.framed(frames::LOG, text.as_str().as_bytes()),
-                        _ => self.own(format_args!("{}", text.as_str())),
-                    }
+                    self.logged(text.as_str());
                 }
                 return lost.is_some();
             }
         };
         let Some(line) = line else { return false };
-        if self.view == View::Program {
-            self.framed(frames::LOG, line.text().as_bytes());
-            return true;
-        }
-        self.broken |= self.mid_line;
-        self.own(format_args!("{}", line.text()));
+        self.broken |= self.mid_line && self.view != View::Program;
+        self.logged(line.text());
         true
+    }
+
+    /// Stages a line of the log.
+    fn logged(&mut self, text: &str) {
+        match self.view {
+            View::Program => self.framed(frames::LOG, text.as_bytes()),
+            _ => self.own(format_args!("{text}")),
+        }
     }
 
     /// Returns whether a line with `mark` comes after output that has not been shown.

@@ -199,9 +199,22 @@ impl Default for Decoder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What a decoder has after one whole frame.
+    pub(crate) fn decoded(encode: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Decoder {
+        let mut decoder = Decoder::new();
+        let mut last = Step::Outside;
+        encode(&mut |part| {
+            for byte in part {
+                last = decoder.push(*byte);
+            }
+        });
+        assert_eq!(last, Step::Whole);
+        decoder
+    }
 
     fn encoded(kind: u8, tag: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -261,7 +261,8 @@ impl<'a> Reply<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Decoder, MAX_PAYLOAD, Step};
+    use crate::MAX_PAYLOAD;
+    use crate::frame::tests::decoded;
     use proptest::prelude::*;
 
     const DB: Partition<'static> = Partition {
@@ -280,14 +281,7 @@ mod tests {
 
     /// What `reply` is after it has gone over a line.
     fn through<T>(reply: &Reply<'_>, see: impl FnOnce(Option<Reply<'_>>) -> T) -> T {
-        let mut decoder = Decoder::new();
-        let mut last = Step::Outside;
-        reply.encode(7, &mut |part| {
-            for byte in part {
-                last = decoder.push(*byte);
-            }
-        });
-        assert_eq!(last, Step::Whole);
+        let decoder = decoded(|put| reply.encode(7, put));
         let frame = decoder.frame().unwrap();
         assert_eq!(frame.tag, 7);
         see(Reply::parse(&frame))

@@ -82,7 +82,7 @@ impl<'a> Request<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Decoder, Step};
+    use crate::frame::tests::decoded;
 
     #[test]
     fn every_request_is_read_as_it_was_written() {
@@ -97,14 +97,7 @@ mod tests {
             Request::Type { to: 0, bytes: b"" },
             Request::Bye,
         ] {
-            let mut decoder = Decoder::new();
-            let mut last = Step::Outside;
-            request.encode(9, &mut |part| {
-                for byte in part {
-                    last = decoder.push(*byte);
-                }
-            });
-            assert_eq!(last, Step::Whole);
+            let decoder = decoded(|put| request.encode(9, put));
             let frame = decoder.frame().unwrap();
             assert_eq!(frame.tag, 9);
             assert_eq!(Request::parse(&frame), Ok(request));

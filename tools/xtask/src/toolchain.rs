@@ -120,10 +120,8 @@ impl Toolchain {
     /// Has panics name the files of outside crates and of the compiler's library without the folders of this machine:
     /// that is shorter, and the image is the same wherever it is built.
     fn short_places(&self) -> Vec<String> {
-        let mut print = Command::new(self.bin.join("rustc"));
-        clean_environment(&mut print);
-        let library = process::capture(print.args(["--print", "sysroot"]))
-            .map(|sysroot| PathBuf::from(sysroot).join("lib/rustlib/src/rust/library"));
+        let library = sysroot(Command::new(self.bin.join("rustc")))
+            .map(|sysroot| sysroot.join("lib/rustlib/src/rust/library"));
         let cargo_home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -206,11 +204,16 @@ fn minor_version(version: &str) -> Option<u32> {
     version.strip_prefix("1.")?.split('.').next()?.parse().ok()
 }
 
+/// The folder that a compiler has its library in.
+fn sysroot(mut rustc: Command) -> Option<PathBuf> {
+    clean_environment(&mut rustc);
+    let printed = process::capture(rustc.args(["--print", "sysroot"]));
+    printed.ok().map(PathBuf::from)
+}
+
 fn find_linker(bin: &Path) -> Option<PathBuf> {
-    let lld_of = |mut rustc: Command| {
-        clean_environment(&mut rustc);
-        let sysroot = PathBuf::from(process::capture(rustc.args(["--print", "sysroot"])).ok()?);
-        let hosts = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+    let lld_of = |rustc: Command| {
+        let hosts = std::fs::read_dir(sysroot(rustc)?.join("lib/rustlib")).ok()?;
         hosts
             .flatten()
             .map(|host| host.path().join("bin/rust-lld"))
