@@ -20,6 +20,7 @@ mod hcall;
 mod mmu;
 mod options;
 mod pci;
+mod race;
 mod rtas;
 mod share;
 mod smp;
@@ -87,6 +88,9 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),
         Mode::Flood => endings::flood(),
+        Mode::Race => {
+            suite::run(&platform, race::TABLES);
+        }
     }
     power_off()
 }

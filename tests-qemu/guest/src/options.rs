@@ -35,6 +35,8 @@ pub(crate) enum Mode {
     Attack,
     /// Print lines as fast as they are taken, until something is typed.
     Flood,
+    /// Run the cases in which all processors meet.
+    Race,
 }
 
 /// The command line, parsed.
@@ -43,7 +45,7 @@ pub(crate) struct Options {
     only: &'static str,
     skip: &'static str,
     pub(crate) mode: Mode,
-    /// How long `mode=share` runs.
+    /// How long `mode=share` runs, or each race of `mode=race`.
     pub(crate) milliseconds: u64,
     /// How many calls each processor makes with `mode=attack`, and what they are chosen by.
     pub(crate) calls: u64,
@@ -76,6 +78,7 @@ impl Options {
             "share" => Mode::Share,
             "attack" => Mode::Attack,
             "flood" => Mode::Flood,
+            "race" => Mode::Race,
             _ => Mode::Test,
         };
         Self {

@@ -1,4 +1,5 @@
 //! Work for the secondary processors: start them, give them orders, stop them.
+#![expect(unsafe_code, reason = "work is handed over by address")]
 
 use crate::cpu::{self, MAX_CPUS, MSR_EE, TICKS_PER_MS};
 use crate::hcall::hcall;
@@ -29,6 +30,8 @@ pub(crate) enum Order {
     CedeForEver = 4,
     /// As many calls with random arguments as the order's argument says.
     Attack = 7,
+    /// What [`together`] was given; the order's argument is its address.
+    Together = 8,
 }
 
 /// In the second result while [`Order::CedeThenSpin`] spins.
@@ -118,6 +121,24 @@ pub(crate) fn give_with(cpu: usize, order: Order, argument: u64) -> u64 {
     give(cpu, order)
 }
 
+/// Has the first `cpus` processors do `work` at once, the others being started; returns when all have done it. It is given
+/// the processor's number.
+pub(crate) fn together(cpus: usize, work: &(dyn Fn(usize) + Sync)) {
+    let address = (&raw const work).expose_provenance() as u64;
+    let mut before = [0; MAX_CPUS];
+    for (number, before) in before.iter_mut().enumerate().take(cpus).skip(1) {
+        *before = give_with(number, Order::Together, address);
+    }
+    work(0);
+    for (number, before) in before.iter().enumerate().take(cpus).skip(1) {
+        // It still has the work's address.
+        assert!(
+            wait(number, *before, "the work is done").is_ok(),
+            "processor {number} does not come back"
+        );
+    }
+}
+
 /// Has `cpu` register `area` as its VPA, or deregister it with 0.
 pub(crate) fn register_vpa(cpu: usize, area: u64) -> Outcome {
     let before = give_with(cpu, Order::RegisterVpa, area);
@@ -194,6 +215,13 @@ pub(crate) extern "C" fn secondary_main() -> ! {
         } else if order == Order::Attack as u64 {
             let calls = mailbox.argument.load(SeqCst);
             crate::attack::storm(cpu::this_cpu(), calls, None);
+            mailbox.done.fetch_add(1, SeqCst);
+        } else if order == Order::Together as u64 {
+            let address = mailbox.argument.load(SeqCst) as usize;
+            let work = core::ptr::with_exposed_provenance::<&(dyn Fn(usize) + Sync)>(address);
+            // SAFETY: `together` waits until this is done, and keeps both references until then.
+            let work = unsafe { *work };
+            work(cpu::this_cpu());
             mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::CedeForEver as u64 {
             loop {

@@ -25,7 +25,7 @@ use crate::rtas;
 use crate::smp::{self, Order};
 use crate::trap;
 use crate::tree::Platform;
-use arguments::Dice;
+pub(crate) use arguments::Dice;
 use calls::{HCALLS, RTAS};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
