@@ -38,24 +38,30 @@
     bench_loop bench_hcalls, "sc 1"
     bench_loop bench_nothing, nop
 
-# One H_CEDE with an interrupt pending; see ticks_of_cede.
-#   out  r3 = timebase ticks to the first instruction of the vector
+# One H_CEDE: SPRG2 := the time before it. The vector below must be in place, with MSR[EE] closed again.
 .global bench_cede
 bench_cede:
     li      %r3, {h_cede}
     mftb    %r4
-    mtsprg  0, %r4
+    mtsprg  2, %r4
     sc      1
-    # The vector has left the time in SPRG0 and closed MSR[EE].
-    mfsprg  %r3, 0
     blr
 
-# Takes the place of the vector at 0x500: SPRG0 := time since SPRG0; MSR[EE] off; return.
+# Opens MSR[EE] and spins until the vector below has closed it.
+.global bench_spin
+bench_spin:
+    mfmsr   %r4
+    ori     %r4, %r4, {msr_ee}
+    mtmsrd  %r4, 1
+1:  mfmsr   %r4
+    andi.   %r4, %r4, {msr_ee}
+    bne     1b
+    blr
+
+# Takes the place of a vector: SPRG0 := the time; MSR[EE] off; return. r11 and r12 are lost.
 .global bench_vector
 bench_vector:
     mftb    %r11
-    mfsprg  %r12, 0
-    subf    %r11, %r12, %r11
     mtsprg  0, %r11
     mfsrr1  %r11
     rldicl  %r11, %r11, 48, 1

@@ -6,12 +6,15 @@
 
 use crate::console::println;
 use crate::cpu::{self, DEC_FAR, TICKS_PER_MS};
-use crate::hcall::{PAGES, Page, hcall, ticks_of, ticks_of_cede};
+use crate::hcall::{PAGES, Page, Waiting, cede_until, hcall, stamped, ticks_of};
 use crate::smp::{self, Order};
 use crate::trap::expecting;
 use crate::tree::Platform;
 use papr_abi::hpte::{flag, r, v};
 use papr_abi::token;
+
+pub(crate) mod handover;
+pub(crate) mod latency;
 
 static LIST: Page = Page::new();
 
@@ -25,6 +28,7 @@ fn line(name: &str, ticks: u64, rounds: u64) {
 
 /// Measures, and prints one line for each.
 pub(crate) fn run(platform: &Platform) {
+    cede_until(platform.options.after);
     let measure = |name, calls: &[[u64; 5]], rounds| line(name, ticks_of(calls, rounds), rounds);
     measure("unknown_hcall", &[[0xfff0, 0, 0, 0, 0]], 2000);
     if let Some(window) = platform
@@ -113,7 +117,8 @@ fn cede_with_ipi_pending(me: u64) {
     for _ in 0..ROUNDS {
         cpu::set_dec(DEC_FAR);
         let _ = hcall(token::H_IPI, [me, 4]);
-        ticks += ticks_of_cede();
+        let [before, after] = stamped(0x500, Waiting::Ceded);
+        ticks += after - before;
         let _ = hcall(token::H_XIRR, []);
         let _ = hcall(token::H_IPI, [me, 0xff]);
         let _ = hcall(token::H_EOI, [0xff00_0002]);

@@ -176,6 +176,8 @@ read_register!(/// The machine state register.
     msr, "mfmsr {}");
 read_register!(/// SPRG0.
     sprg0, "mfsprg {}, 0");
+read_register!(/// SPRG2.
+    sprg2, "mfsprg {}, 2");
 
 /// Sets the decrementer, in timebase ticks, at most [`DEC_FAR`].
 pub(crate) fn set_dec(ticks: u64) {

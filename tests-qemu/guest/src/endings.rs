@@ -111,3 +111,8 @@ pub(crate) fn flood() {
     }
     println!("guest-test: flood ended after {} lines", number);
 }
+
+/// Lets others run, for ever.
+pub(crate) fn wait() {
+    crate::hcall::cede_until(u64::MAX);
+}

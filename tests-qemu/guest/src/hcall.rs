@@ -8,14 +8,19 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 pub(crate) const STATE_DWORDS: usize = 32 + 128;
 
 global_asm!(include_str!("state.S"), state_dwords = const STATE_DWORDS);
-global_asm!(include_str!("bench.S"), h_cede = const papr_abi::token::H_CEDE);
+global_asm!(
+    include_str!("bench.S"),
+    h_cede = const papr_abi::token::H_CEDE,
+    msr_ee = const crate::cpu::MSR_EE,
+);
 
 unsafe extern "C" {
     fn state_across_hcall(token: u64, a: u64, b: u64, c: u64, d: u64, state: *mut u64) -> i64;
     fn problem_state_hcall(token: u64, argument: u64, msr: u64) -> i64;
     fn bench_hcalls(calls: *const [u64; 5], calls_left: u64, rounds: u64);
     fn bench_nothing(calls: *const [u64; 5], calls_left: u64, rounds: u64);
-    fn bench_cede() -> u64;
+    fn bench_cede();
+    fn bench_spin();
     static bench_vector: u32;
     static bench_vector_end: u32;
 }
@@ -87,28 +92,57 @@ pub(crate) fn ticks_of(calls: &[[u64; 5]], rounds: u64) -> u64 {
     busy.saturating_sub(timed(bench_nothing))
 }
 
-/// Timebase ticks from an H_CEDE to the first instruction of the interrupt that it lets in, which
-/// must be pending: the vector at 0x500 is replaced for that time.
-pub(crate) fn ticks_of_cede() -> u64 {
+/// How the processor waits for an interrupt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    /// In one H_CEDE.
+    Ceded,
+    /// In a loop with MSR\[EE\] on.
+    Spinning,
+}
+
+/// The timebase when the interrupt with vector 0x500 or 0x900, which must come, has reached its vector's first
+/// instruction; of an H_CEDE the time before it, too, else 0. The vector is replaced for that time.
+pub(crate) fn stamped(vector: usize, how: Waiting) -> [u64; 2] {
     let (from, end) = (&raw const bench_vector, &raw const bench_vector_end);
     let words = (end.addr() - from.addr()) / 4;
-    let vector = core::ptr::with_exposed_provenance_mut::<u32>(0x500);
+    let place = core::ptr::with_exposed_provenance_mut::<u32>(vector);
     let mut kept = [0u32; 16];
     for (n, slot) in kept.iter_mut().enumerate().take(words) {
         // SAFETY: the vector's own 0x80 bytes, which are the payload's.
-        *slot = unsafe { vector.add(n).read_volatile() };
+        *slot = unsafe { place.add(n).read_volatile() };
         // SAFETY: as above; no interrupt is open meanwhile.
-        unsafe { vector.add(n).write_volatile(from.add(n).read()) };
+        unsafe { place.add(n).write_volatile(from.add(n).read()) };
     }
-    crate::cpu::sync_instructions(0x500);
-    // SAFETY: the routine changes volatile registers alone, and leaves MSR[EE] off.
-    let ticks = unsafe { bench_cede() };
+    crate::cpu::sync_instructions(vector as u64);
+    let before = match how {
+        Waiting::Ceded => {
+            // SAFETY: changes volatile registers and SPRG2 alone, and leaves MSR[EE] off.
+            unsafe { bench_cede() };
+            crate::cpu::sprg2()
+        }
+        Waiting::Spinning => {
+            // SAFETY: changes volatile registers alone, and leaves MSR[EE] off.
+            unsafe { bench_spin() };
+            0
+        }
+    };
     for (n, word) in kept.iter().enumerate().take(words) {
         // SAFETY: as above.
-        unsafe { vector.add(n).write_volatile(*word) };
+        unsafe { place.add(n).write_volatile(*word) };
     }
-    crate::cpu::sync_instructions(0x500);
-    ticks
+    crate::cpu::sync_instructions(vector as u64);
+    [before, crate::cpu::sprg0()]
+}
+
+/// Waits in H_CEDE until `milliseconds` after the machine's start, if they are not over.
+pub(crate) fn cede_until(milliseconds: u64) {
+    let end = milliseconds.saturating_mul(crate::cpu::TICKS_PER_MS);
+    while let left @ 1.. = end.saturating_sub(crate::cpu::timebase()) {
+        crate::cpu::set_dec(left.min(crate::cpu::DEC_FAR));
+        stamped(0x900, Waiting::Ceded);
+    }
+    crate::cpu::set_dec(crate::cpu::DEC_FAR);
 }
 
 /// A 4 KiB page that hypervisor and devices may read and write at any time.

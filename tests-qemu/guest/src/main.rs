@@ -79,6 +79,9 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
             suite::run(&platform, cases::STOPPED);
         }
         Mode::Bench => bench::run(&platform),
+        Mode::Handover => bench::handover::run(&platform),
+        Mode::Latency => bench::latency::run(&platform),
+        Mode::Wait => endings::wait(),
         Mode::Reboot => endings::reboot(&platform),
         Mode::OsTerm => endings::os_term(&platform),
         Mode::Orderly => endings::orderly(&platform),

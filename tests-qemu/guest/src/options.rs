@@ -1,4 +1,4 @@
-//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`, `ms=N`, `calls=N`, `seed=N`, `again=1`.
+//! The kernel command line: `only=PREFIX`, `skip=PREFIX[,PREFIX...]`, `mode=MODE`, `ms=N`, `after=N`, `calls=N`, `seed=N`, `again=1`.
 
 use crate::suite::Case;
 
@@ -17,6 +17,12 @@ pub(crate) enum Mode {
     Fenced,
     /// Measure hcalls.
     Bench,
+    /// Give the processor to another partition and back, and tell when.
+    Handover,
+    /// Measure a device's interrupts.
+    Latency,
+    /// Wait, for ever.
+    Wait,
     /// Restart by RTAS until NVRAM says that this is the second start, then power off.
     Reboot,
     /// End by os-term.
@@ -47,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     /// How long `mode=share` runs, or each race of `mode=race`.
     pub(crate) milliseconds: u64,
+    /// How long after the machine's start `mode=bench` and `mode=handover` begin, at the earliest.
+    pub(crate) after: u64,
     /// How many calls each processor makes with `mode=attack`, and what they are chosen by.
     pub(crate) calls: u64,
     pub(crate) seed: u64,
@@ -69,6 +77,9 @@ impl Options {
             "eeh" => Mode::Eeh,
             "fenced" => Mode::Fenced,
             "bench" => Mode::Bench,
+            "handover" => Mode::Handover,
+            "latency" => Mode::Latency,
+            "wait" => Mode::Wait,
             "reboot" => Mode::Reboot,
             "os-term" => Mode::OsTerm,
             "orderly" => Mode::Orderly,
@@ -86,6 +97,7 @@ impl Options {
             skip: value("skip="),
             mode,
             milliseconds: value("ms=").parse().unwrap_or(1000),
+            after: value("after=").parse().unwrap_or(0),
             calls: value("calls=").parse().unwrap_or(10_000),
             seed: value("seed=").parse().unwrap_or(1),
             again: value("again=") == "1",

@@ -210,11 +210,15 @@ impl Edu {
         )
         .map(drop)
     }
-    fn dma(&self, from: u64, to: u64, bytes: u64, command: u64) -> Outcome {
+    /// Begins a transfer and does not wait for its end; `command` adds to the command that starts it.
+    pub(crate) fn begin(&self, from: u64, to: u64, bytes: u64, command: u64) -> Outcome {
         self.store64(edu::DMA_SRC, from)?;
         self.store64(edu::DMA_DST, to)?;
         self.store64(edu::DMA_COUNT, bytes)?;
-        self.store64(edu::DMA_COMMAND, command | 1)?;
+        self.store64(edu::DMA_COMMAND, command | 1)
+    }
+    fn dma(&self, from: u64, to: u64, bytes: u64, command: u64) -> Outcome {
+        self.begin(from, to, bytes, command)?;
         let start = cpu::timebase();
         let idle = || {
             ok(

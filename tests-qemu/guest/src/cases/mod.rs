@@ -11,7 +11,7 @@ mod interrupts;
 mod llan;
 mod logical;
 mod mode;
-mod msi;
+pub(crate) mod msi;
 mod pci;
 mod registers;
 mod rtas_calls;
@@ -23,7 +23,7 @@ mod tce_many;
 mod term;
 mod translated;
 mod vpa;
-mod xics;
+pub(crate) mod xics;
 
 use crate::suite::Case;
 

@@ -31,7 +31,7 @@ static PAGE: Page = Page::new();
 const PRIORITY: u32 = 5;
 
 /// Gives the device one message, routed to this processor; its source.
-pub(super) fn one_message(platform: &Platform, device: &Edu) -> Result<u32, Fail> {
+pub(crate) fn one_message(platform: &Platform, device: &Edu) -> Result<u32, Fail> {
     let reply = device.function.change_msi(platform, 3, 1)?;
     status("ibm,change-msi", reply.status, 0)?;
     same("messages granted", u64::from(reply.out[0]), 1)?;
@@ -52,7 +52,8 @@ fn enable(platform: &Platform, device: &Edu, on: u32) -> Outcome {
     }
     Ok(())
 }
-fn release(platform: &Platform, device: &Edu) -> Outcome {
+/// Takes the message back, and ends what it has brought.
+pub(crate) fn release(platform: &Platform, device: &Edu) -> Outcome {
     device.store(edu::IRQ_ACK, 0xffff_ffff)?;
     enable(platform, device, 0)?;
     status(

@@ -23,7 +23,7 @@ cases!("xics":
 );
 
 /// Puts this processor's presentation controller to rest: nothing pending, all priorities open.
-pub(super) fn quiet(platform: &Platform) -> Outcome {
+pub(crate) fn quiet(platform: &Platform) -> Outcome {
     ok("H_CPPR", hcall(token::H_CPPR, [0xff]))?;
     ok("H_IPI", ipi(platform, 0xff))?;
     // What was presented before the MFRR went back is pending still.
@@ -38,10 +38,10 @@ pub(super) fn quiet(platform: &Platform) -> Outcome {
 pub(super) fn ipi(platform: &Platform, mfrr: u64) -> crate::hcall::Answer {
     hcall(token::H_IPI, [u64::from(platform.servers[0]), mfrr])
 }
-pub(super) fn xirr() -> Result<u64, Fail> {
+pub(crate) fn xirr() -> Result<u64, Fail> {
     Ok(ok("H_XIRR", hcall(token::H_XIRR, []))?[0])
 }
-pub(super) fn eoi(xirr: u64) -> Outcome {
+pub(crate) fn eoi(xirr: u64) -> Outcome {
     ok("H_EOI", hcall(token::H_EOI, [xirr])).map(drop)
 }
 fn ipoll(platform: &Platform) -> Result<(u64, u64), Fail> {

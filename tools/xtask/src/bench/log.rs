@@ -36,10 +36,33 @@ impl Log {
         u64::from_str_radix(text, 16).with_context(|| format!("`{text}` is no hexadecimal number"))
     }
 
+    /// The numbers in the first group of `pattern`, of all lines that match.
+    pub(super) fn numbers(&self, pattern: &str) -> Result<Vec<f64>> {
+        let regex = Regex::new(pattern)?;
+        let found = self
+            .0
+            .iter()
+            .filter_map(|line| regex.captures(line)?.get(1));
+        found
+            .map(|group| {
+                let text = group.as_str();
+                text.parse()
+                    .with_context(|| format!("`{text}` is no number"))
+            })
+            .collect()
+    }
+
     /// The machine's time of the hypervisor's first line that has `text`, since reset.
     pub(super) fn time_of(&self, text: &str) -> Result<Duration> {
-        let seconds = self.number(&format!(r"^bulkhead\|\s+(\d+\.\d+) .*{text}"))?;
-        Ok(Duration::from_secs_f64(seconds))
+        let times = self.times_of(text)?;
+        let first = times.first().copied();
+        first.with_context(|| format!("the hypervisor's log has no line with `{text}`"))
+    }
+
+    /// The machine's time of each of the hypervisor's lines that have `text`, since reset.
+    pub(super) fn times_of(&self, text: &str) -> Result<Vec<Duration>> {
+        let seconds = self.numbers(&format!(r"^bulkhead\|\s+(\d+\.\d+) .*{text}"))?;
+        Ok(seconds.into_iter().map(Duration::from_secs_f64).collect())
     }
 
     /// The lines that begin with `prefix`, without it.

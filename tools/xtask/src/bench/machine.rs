@@ -45,16 +45,25 @@ impl Bench<'_> {
     /// A partition of 64 MiB and two CPUs with the test guest, which measures hcalls.
     pub(super) fn payload(&self) -> Result<PartitionSpec> {
         Ok(PartitionSpec {
-            name: "payload".to_owned(),
             memory_bytes: 64 << 20,
             cpus: 2,
+            ..self.small("payload", "mode=bench")?
+        })
+    }
+
+    /// A partition of 32 MiB and one CPU with the test guest.
+    pub(super) fn small(&self, name: &str, words: &str) -> Result<PartitionSpec> {
+        Ok(PartitionSpec {
+            name: name.to_owned(),
+            memory_bytes: 32 << 20,
+            cpus: 1,
             processors: Processors::Dedicated,
             console: Console::Vty,
             after_crash: AfterCrash::GoOn,
             kernel: read(self.workspace.test_guest())?,
             load: Load::Elf,
             initrd: None,
-            command_line: "mode=bench".to_owned(),
+            command_line: words.to_owned(),
             devices: Vec::new(),
             ethernets: Vec::new(),
         })
@@ -68,9 +77,14 @@ impl Bench<'_> {
     ) -> Result<Machine> {
         partition.devices = devices.iter().map(|at| device(at)).collect::<Result<_>>()?;
         let cpus = partition.cpus;
+        Ok(self.machine_of(&[partition])?.cpus(cpus))
+    }
+
+    /// The reference machine with `partitions`, and one CPU.
+    pub(super) fn machine_of(&self, partitions: &[PartitionSpec]) -> Result<Machine> {
         let file = self.workspace.products().join("bench.bundle");
-        run::write_bundle(&file, &bundle::build::pack(&[partition])?)?;
-        Ok(Machine::new(self.workspace.image()).cpus(cpus).bundle(file))
+        run::write_bundle(&file, &bundle::build::pack(partitions)?)?;
+        Ok(Machine::new(self.workspace.image()).cpus(1).bundle(file))
     }
 
     /// Runs `machine` until a line matches `end`; its log is kept under `name`.
@@ -103,6 +117,14 @@ impl Bench<'_> {
     }
 }
 
+/// A part of the machine's processors: so many hundredths of one, and what is left by `weight`.
+pub(super) fn shared(entitlement: u32, weight: u8) -> Processors {
+    Processors::Shared {
+        entitlement,
+        weight,
+    }
+}
+
 /// Counts instructions, and gives the machine the same date and the same random numbers each time.
 pub(super) fn repeatable(machine: Machine) -> Machine {
     same_each_time(machine.icount(COUNT))
@@ -119,7 +141,8 @@ fn same_each_time(machine: Machine) -> Machine {
         .fold(machine, Machine::arg)
 }
 
-fn device(at: &str) -> Result<Device> {
+/// The function at `at`, with a DMA window of 1 GiB and 16 messages.
+pub(super) fn device(at: &str) -> Result<Device> {
     let path = at
         .parse()
         .map_err(|error| anyhow::anyhow!("{at}: {error:?}"))?;

@@ -12,9 +12,13 @@ use crate::{setup, ui};
 
 mod boot;
 mod drivers;
+mod growth;
+mod handover;
 mod hcalls;
+mod latency;
 mod log;
 mod machine;
+mod memory;
 mod nvme;
 mod start;
 mod table;
@@ -120,6 +124,22 @@ const CASES: &[Case] = &[
         run: hcalls::hcalls,
     },
     Case {
+        name: "switch of partitions",
+        run: handover::handover,
+    },
+    Case {
+        name: "interrupts of a device",
+        run: latency::latency,
+    },
+    Case {
+        name: "partitions by memory",
+        run: memory::memory,
+    },
+    Case {
+        name: "partitions by number",
+        run: growth::growth,
+    },
+    Case {
         name: "reads from NVMe",
         run: nvme::nvme,
     },
@@ -189,6 +209,12 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &BenchArguments) -> Result
         failed.join(", ")
     );
     Ok(())
+}
+
+/// The middle one of `values`, the upper of two; none has none.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 fn image(bench: &Bench<'_>) -> Result<Vec<Figure>> {
