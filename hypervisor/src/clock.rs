@@ -117,7 +117,7 @@ impl Clock for MachineClock {
         let start = self.start.get().ok_or(Failed)?;
         let (then, nanos) = start.civil.ok_or(Failed)?;
         let ticks = timebase().wrapping_sub(then);
-        let passed = u128::from(ticks) * 1_000_000_000 / u128::from(start.hz.max(1));
+        let passed = ::trace::in_units(ticks, start.hz, 1_000_000_000);
         let now = nanos
             .checked_add(i64::try_from(passed).map_err(|_| Failed)?)
             .ok_or(Failed)?;

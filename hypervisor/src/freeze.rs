@@ -129,7 +129,7 @@ impl Order {
         };
         match result {
             Ok(()) => log::info!("{owned}: {what}, as the boot arguments ask"),
-            Err(error) => log::error!("{owned}: not done, as the boot arguments ask: {error:?}"),
+            Err(error) => log::error!("{owned}: not done, as the boot arguments ask: {error}"),
         }
     }
 }

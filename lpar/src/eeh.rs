@@ -10,6 +10,7 @@
 
 use crate::machine::{Clock, Failed};
 use crate::pci::PciFunction;
+use core::fmt;
 use ioda::{Freeze, Pest};
 use lock::Mutex;
 
@@ -117,6 +118,17 @@ pub enum EehError {
     Hardware,
     /// A reset is not over: ask again in so many milliseconds.
     Later(u32),
+}
+
+impl fmt::Display for EehError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsupported => "it has no way back from errors",
+            Self::State => "not in this state",
+            Self::Hardware => "the machine failed",
+            Self::Later(_) => "its reset is not over",
+        })
+    }
 }
 
 impl From<Failed> for EehError {

@@ -4,6 +4,7 @@
 //! of its memory.
 
 use alloc::vec::Vec;
+use core::fmt;
 use papr_abi::{GuestRealAddr, RealAddr};
 
 /// Device memory that belongs to one partition alone.
@@ -24,6 +25,20 @@ pub enum MmioError {
     Overlap(MmioRange),
 }
 
+impl fmt::Display for MmioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (range, what) = match self {
+            Self::Malformed(range) => (range, "no whole pages"),
+            Self::Overlap(range) => (range, "not free"),
+        };
+        write!(
+            f,
+            "{:#x} bytes at {:#x}: {what}",
+            range.bytes, range.start.0
+        )
+    }
+}
+
 /// All device memory of a partition.
 #[derive(Debug, Default)]
 pub struct Mmio {
@@ -39,7 +54,7 @@ impl Mmio {
     /// # Errors
     /// [`MmioError`], naming the range.
     pub fn new(mut ranges: Vec<MmioRange>, ram_bytes: u64) -> Result<Self, MmioError> {
-        ranges.sort_by_key(|range| range.start);
+        ranges.sort_unstable_by_key(|range| range.start);
         let mut joined: Vec<MmioRange> = Vec::with_capacity(ranges.len());
         for range in ranges {
             let whole_pages = (range.start.0 | range.bytes) & 0xfff == 0;

@@ -485,7 +485,8 @@ impl Mux {
                         let _ = write!(text, "{number}: {name}, ");
                     }
                 }
-                self.own(format_args!("{}", text.as_str().trim_end_matches(", ")));
+                let text = text.as_str();
+                self.own(format_args!("{}", text.strip_suffix(", ").unwrap_or(text)));
             }
         }
     }

@@ -39,11 +39,9 @@ impl Text {
             return false;
         }
         self.used = self.used.saturating_add(1);
-        if let Some(rest) = self.bytes.get_mut(at..usize::from(self.used)) {
-            rest.rotate_right(1);
-            if let Some(first) = rest.first_mut() {
-                *first = byte;
-            }
+        let mut byte = byte;
+        for place in self.bytes.iter_mut().take(self.used.into()).skip(at) {
+            core::mem::swap(place, &mut byte);
         }
         true
     }
@@ -54,7 +52,7 @@ impl Text {
         if let Some(rest) = self.bytes.get_mut(at..used)
             && count <= rest.len()
         {
-            rest.rotate_left(count);
+            rest.copy_within(count.., 0);
             self.used = self.used.saturating_sub(count as u8);
         }
     }
@@ -166,7 +164,7 @@ impl Editor {
             0x0b => self.cut(at, len, out)?,
             0x15 => self.cut(0, at, out)?,
             0x17 => {
-                let before = self.before_cursor().trim_end();
+                let before = self.before_cursor().trim_ascii_end();
                 let start = before.rfind(' ').map_or(0, |space| space.saturating_add(1));
                 self.cut(start, at, out)?;
             }
@@ -245,9 +243,9 @@ impl Editor {
             .first()
             .is_some_and(|last| self.remembered > 0 && last.as_str() == text.as_str());
         if text.used > 0 && !same {
-            self.history.rotate_right(1);
-            if let Some(first) = self.history.first_mut() {
-                *first = text;
+            let mut text = text;
+            for place in &mut self.history {
+                core::mem::swap(place, &mut text);
             }
             self.remembered = self.remembered.saturating_add(1).min(HISTORY as u8);
         }

@@ -129,7 +129,7 @@ impl Monitor {
     fn start(&mut self, facts: &dyn Facts, out: &mut dyn Write) -> Option<Action> {
         let line = self.editor.text();
         let Some((command, rest)) = find(COMMANDS, line) else {
-            if !line.trim().is_empty() {
+            if !line.trim_ascii().is_empty() {
                 let _ = out.write_str("no such command; help lists all\r\n");
             }
             return None;
@@ -162,7 +162,7 @@ impl Monitor {
             };
             return None;
         }
-        let words = rest.trim();
+        let words = rest.trim_ascii();
         let mut running = Running {
             command,
             words: [0; LINE],

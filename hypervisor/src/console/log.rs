@@ -53,7 +53,7 @@ impl log::Log for Log {
     fn log(&self, record: &log::Record<'_>) {
         let ticks = ppc64::spr::timebase();
         let hz = TIMEBASE_HZ.load(Relaxed);
-        let micros = (u128::from(ticks) * 1_000_000 / u128::from(hz)) as u64;
+        let micros = ::trace::in_units(ticks, hz, 1_000_000);
         let mut text = Line::<LINE_BYTES>::new();
         // A line that is too long is cut, and shows it.
         let _ = write!(

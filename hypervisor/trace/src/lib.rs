@@ -21,9 +21,11 @@ mod merge;
 mod record;
 mod ring;
 mod show;
+mod time;
 
 pub use event::{Dispatched, Event, Kind, Preempted, WORDS, endpoint, endpoint_of};
 pub use merge::{MAX_CPUS, Merged};
 pub use record::{PREFIX, ParseError, Record};
 pub use ring::TraceRing;
 pub use show::Told;
+pub use time::in_units;

@@ -5,7 +5,6 @@
 //! names, and PAPR does not: `ibm,query-interrupt-source-number` has 33. Readers take any length.
 
 use super::TreeError;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -28,7 +27,8 @@ pub(super) struct Tree {
     structure: Vec<u8>,
     /// Property names, each once and ended by a zero byte.
     strings: Vec<u8>,
-    offsets: BTreeMap<&'static str, u32>,
+    /// Where each is, by name.
+    offsets: Vec<(&'static str, u32)>,
     /// The first thing that could not be written: told at the end, so that no property has to be asked.
     error: Option<TreeError>,
 }
@@ -44,7 +44,7 @@ impl Tree {
             reserved: pairs.flatten().flat_map(u64::to_be_bytes).collect(),
             structure: Vec::new(),
             strings: Vec::new(),
-            offsets: BTreeMap::new(),
+            offsets: Vec::new(),
             error: None,
         };
         tree.token(BEGIN_NODE);
@@ -176,7 +176,10 @@ impl Tree {
     /// Returns where `name` is among the strings.
     #[inline(never)]
     fn offset(&mut self, name: &'static str) -> u32 {
-        if let Some(&offset) = self.offsets.get(name) {
+        let place = self.offsets.partition_point(|(other, _)| *other < name);
+        if let Some(&(other, offset)) = self.offsets.get(place)
+            && other == name
+        {
             return offset;
         }
         let Ok(offset) = u32::try_from(self.strings.len()) else {
@@ -185,7 +188,7 @@ impl Tree {
         };
         self.strings.extend(name.as_bytes());
         self.strings.push(0);
-        self.offsets.insert(name, offset);
+        self.offsets.insert(place, (name, offset));
         offset
     }
 

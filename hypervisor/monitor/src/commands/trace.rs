@@ -2,7 +2,7 @@
 
 use crate::command::{Problem, Request};
 use crate::page::Page;
-use trace::{Event, Merged, Record, Told};
+use trace::{Event, Merged, Record, Told, in_units};
 
 /// Events that are shown when no number is given, and at most.
 const EVENTS: u32 = 20;
@@ -17,7 +17,7 @@ pub(super) fn show(request: &Request<'_>, page: &mut Page<'_>) -> Result<(), Pro
             break;
         }
         let Event { lpid, vcpu, .. } = event;
-        let micros = micros(event.at, facts.timebase_hz());
+        let micros = in_units(event.at, facts.timebase_hz(), 1_000_000);
         let told = Told {
             event: &event,
             call: facts.call_name(event.kind, event.code),
@@ -29,11 +29,6 @@ pub(super) fn show(request: &Request<'_>, page: &mut Page<'_>) -> Result<(), Pro
         ));
     }
     end(request, page)
-}
-
-fn micros(ticks: u64, hz: u64) -> u64 {
-    let micros = u128::from(ticks).saturating_mul(1_000_000);
-    u64::try_from(micros.checked_div(hz.into()).unwrap_or(0)).unwrap_or(u64::MAX)
 }
 
 /// The block of lines that `cargo xtask trace` reads (docs/trace.md).

@@ -78,7 +78,7 @@ struct Taken {
     taken: u64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Node {
     /// The BARs in this area, the largest first.
     bars: Vec<Taken>,
@@ -128,7 +128,7 @@ impl Layout {
         wants: impl Fn(Slot, BarKind) -> bool,
     ) -> Self {
         let mut this = Self {
-            nodes: vec![Node::default(); functions.len()],
+            nodes: functions.iter().map(|_| Node::default()).collect(),
             root: Need::default(),
         };
         for (index, (function, node)) in functions.iter().zip(&mut this.nodes).enumerate() {
@@ -148,9 +148,11 @@ impl Layout {
                 bytes: slot.bytes,
                 taken: slot.bytes.max(least),
             };
-            node.bars = wanted.map(take).collect();
             // From the largest down, powers of two follow each other without a gap.
-            node.bars.sort_by_key(|bar| core::cmp::Reverse(bar.taken));
+            for bar in wanted.map(take) {
+                let at = node.bars.partition_point(|other| other.taken >= bar.taken);
+                node.bars.insert(at, bar);
+            }
             let bytes = node
                 .bars
                 .iter()
@@ -195,17 +197,14 @@ impl Layout {
 
     /// All BARs, by rising address.
     pub(super) fn pieces(&self) -> Vec<Piece> {
-        let nodes = self.nodes.iter().enumerate();
-        let mut pieces: Vec<Piece> = nodes
-            .flat_map(|(index, node)| {
-                node.places().map(move |(taken, base)| Piece {
-                    slot: (index, taken.bar),
-                    base,
-                    bytes: taken.taken,
-                })
-            })
-            .collect();
-        pieces.sort_by_key(|piece| piece.base);
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for (taken, base) in node.places() {
+                let at = pieces.partition_point(|other| other.base <= base);
+                let (slot, bytes) = ((index, taken.bar), taken.taken);
+                pieces.insert(at, Piece { slot, base, bytes });
+            }
+        }
         pieces
     }
 
@@ -216,10 +215,16 @@ impl Layout {
             let Some(node) = self.nodes.get(*index) else {
                 continue;
             };
-            units.extend((node.own.bytes != 0).then_some((Unit::Own(*index), node.own)));
-            units.extend((node.below.bytes != 0).then_some((Unit::Below(*index), node.below)));
+            for unit in [
+                (Unit::Own(*index), node.own),
+                (Unit::Below(*index), node.below),
+            ] {
+                if unit.1.bytes != 0 {
+                    let at = units.partition_point(|(_, need)| need.align >= unit.1.align);
+                    units.insert(at, unit);
+                }
+            }
         }
-        units.sort_by_key(|(_, need)| core::cmp::Reverse(need.align));
         let align = units.first().map_or(1, |(_, need)| need.align);
         let mut at = base;
         let mut places = Vec::new();

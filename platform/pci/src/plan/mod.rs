@@ -262,13 +262,15 @@ fn movable(functions: &[Function], caps: &Caps) -> Vec<Slot> {
         let bars = function.bars.iter().enumerate();
         bars.filter_map(move |(bar, slot)| Some(((index, bar), (*slot)?)))
     });
-    let mut movable: Vec<(Slot, u64)> = slots
-        .filter(|(_, bar)| has_area && bar.kind == BarKind::Mem64Prefetch)
-        .map(|(slot, bar)| (slot, bar.bytes))
-        .collect();
-    // Of those as large as each other, the one found last.
-    movable.sort_by_key(|(slot, bytes)| core::cmp::Reverse((*bytes, *slot)));
-    movable.into_iter().map(|(slot, _)| slot).collect()
+    let mut movable: Vec<(u64, Slot)> = Vec::new();
+    for (slot, bar) in slots {
+        if has_area && bar.kind == BarKind::Mem64Prefetch {
+            // Of those as large as each other, the one found last.
+            let at = movable.partition_point(|(bytes, _)| *bytes > bar.bytes);
+            movable.insert(at, (bar.bytes, slot));
+        }
+    }
+    movable.into_iter().map(|(_, slot)| slot).collect()
 }
 
 fn overfull(functions: &[Function], layout: &Layout, capacity: u64) -> PlanError {
