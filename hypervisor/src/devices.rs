@@ -11,7 +11,7 @@ use lock::Mutex;
 use lpar::dma::DmaWindow;
 use lpar::mmio::MmioRange;
 use lpar::pci::PciFunction;
-use lpar_pci::{Access, AssignError, Given, Owner, Owners, Wish};
+use lpar_pci::{Access, AssignError, Given, Owner, Owners, TransferError, Wish};
 use map_dump::{BridgeView, Grant, Record};
 use pci::Path;
 use powernv::MachineInfo;
@@ -83,7 +83,7 @@ fn grant(owner: &Owner) -> Grant {
 }
 
 /// Gives who owns what of every bridge, as records of a map.
-pub(crate) fn map(mut to: impl FnMut(Record<'_>)) {
+pub(crate) fn map(to: &mut dyn FnMut(Record<'_>)) {
     for (number, bridge) in bridges().iter().enumerate() {
         let caps = *bridge.host.lock().caps();
         let view = BridgeView {
@@ -94,8 +94,12 @@ pub(crate) fn map(mut to: impl FnMut(Record<'_>)) {
             plan: &bridge.plan,
         };
         let owners = OWNERS.lock();
-        let its = owners.iter().filter(|owner| owner.bridge == number);
-        map_dump::bridge(&view, its.map(grant), &mut to);
+        let grant_of = |index| {
+            let mut its = owners.iter();
+            let owner = its.find(|owner| (owner.bridge, owner.index) == (number, index))?;
+            Some(grant(owner))
+        };
+        map_dump::bridge(&view, &grant_of, to);
     }
 }
 
@@ -109,6 +113,14 @@ pub(crate) fn owners_of(number: usize) -> Vec<(ioda::DmaWindow, u32, Path)> {
         Some((owner.window, owner.lpid, functions.get(owner.index)?.path))
     })
     .collect()
+}
+
+/// Gives a function, which was reset, to partition `lpid` in place of its owner.
+///
+/// # Errors
+/// [`TransferError`]: it is nobody's then.
+pub(crate) fn transfer(access: &Access<Bridge>, lpid: u32) -> Result<(), TransferError> {
+    OWNERS.lock().transfer(bridges(), access, lpid)
 }
 
 /// What the devices of a partition's manifest have become.

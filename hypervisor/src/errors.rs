@@ -5,13 +5,14 @@
 use crate::bridge::Bridge;
 use crate::devices::{self, bridges};
 use crate::host::{self, Host};
-use crate::partition::Partition;
+use crate::partition::{self, Partition};
 use crate::trace;
 use ::trace::Kind;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use ioda::{Change, DmaWindow, EndpointWatch, Event, Freeze, Ioda, News, PeNumber, Watch};
 use lock::Mutex;
 use lpar::eeh::{EehError, Endpoint};
@@ -26,9 +27,10 @@ const SECOND: u64 = 512_000_000;
 
 /// A function with its owner.
 pub(crate) struct Owned {
-    partition: &'static Partition,
+    /// Its owner's logical partition id; 0 if it was lost on its way to another.
+    lpid: AtomicU32,
     /// The function, as its owner has it.
-    pub(crate) function: &'static PciFunction,
+    pub(crate) function: Arc<PciFunction>,
     /// The way to it.
     pub(crate) access: &'static Access<Bridge>,
     /// Its DMA window, and by that its endpoint.
@@ -47,8 +49,8 @@ impl Owned {
     }
 
     /// Whose it is.
-    pub(crate) const fn lpid(&self) -> u32 {
-        self.partition.lpar.lpid
+    pub(crate) fn lpid(&self) -> u32 {
+        self.lpid.load(SeqCst)
     }
 
     /// Notes in the trace what was found of it.
@@ -57,6 +59,19 @@ impl Owned {
             self.freezes.fetch_add(1, Relaxed);
         }
         trace::endpoint(kind, self.lpid(), self.endpoint(), what, pesta);
+    }
+
+    /// Who owns it.
+    pub(crate) fn owner(&self) -> Option<&'static Partition> {
+        partition::find(self.lpid())
+    }
+
+    /// Says whose it is from now on.
+    pub(crate) fn belongs_to(&self, owner: Option<&Partition>) {
+        let lpid = owner.map_or(0, |partition| partition.lpar.lpid);
+        self.lpid.store(lpid, SeqCst);
+        // What was found of it is the former owner's.
+        self.freezes.store(0, Relaxed);
     }
 
     /// What of it is stopped.
@@ -137,12 +152,13 @@ pub(crate) fn start(partitions: &'static [Partition]) {
             let mut all = partitions.iter();
             let partition = all.find(|partition| partition.lpar.lpid == lpid)?;
             let location = format!("{path}");
-            let mut functions = partition.lpar.pci.iter().zip(&partition.accesses);
+            let accesses = partition.accesses.lock();
+            let mut functions = partition.lpar.pci.iter().zip(accesses.iter());
             let (function, access) =
                 functions.find(|(function, _)| function.location == location)?;
             Some(Owned {
-                partition,
-                function,
+                lpid: AtomicU32::new(lpid),
+                function: Arc::clone(function),
                 access,
                 window,
                 bridge,
@@ -192,12 +208,13 @@ pub(crate) fn freezes(lpid: u32) -> u32 {
     })
 }
 
-/// Returns the functions that are endpoint `pe` of bridge `phb`, as far as they have owners.
-pub(crate) fn of_endpoint(phb: u8, pe: PeNumber) -> impl Iterator<Item = &'static Owned> {
-    let watched = WATCHED.get().into_iter().flatten();
-    let its = watched.filter(move |watched| watched.bridge.index == phb);
-    its.flat_map(|watched| &watched.owned)
-        .filter(move |owned| owned.window.pe == pe)
+/// Gives the functions that are endpoint `pe` of bridge `phb`, as far as they have owners.
+pub(crate) fn of_endpoint(phb: u8, pe: PeNumber, each: &mut dyn FnMut(&'static Owned)) {
+    for owned in all() {
+        if owned.endpoint() == (phb, pe) && owned.owner().is_some() {
+            each(owned);
+        }
+    }
 }
 
 /// Looks if it is time to; called by threads that hold no lock. Waits for no lock: what is in use is looked at next time.
@@ -266,7 +283,7 @@ impl Watched {
         if owned.in_reset.swap(is_resetting, Relaxed) != is_resetting && is_resetting {
             owned.trace(Kind::Reset, Freeze::empty(), 0);
         }
-        if is_resetting {
+        if is_resetting || owned.owner().is_none() {
             return;
         }
         let stopped = host.freeze_state(owned.window.pe) | owned.access.stopped_here();
@@ -340,7 +357,8 @@ impl Watched {
 
 impl fmt::Display for Owned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, location) = (&self.partition.lpar.name, &self.function.location);
+        let name = self.owner().map_or("none", |owner| &owner.lpar.name);
+        let location = &self.function.location;
         write!(f, "partition {name}: {location} ({})", self.window.pe)
     }
 }

@@ -164,6 +164,11 @@ pub(crate) fn reserved_bytes(range: Range) -> &'static [u8] {
     }
 }
 
+/// Returns the bytes of heap that are free.
+pub(crate) fn heap_left() -> u64 {
+    HEAP.0.lock().free() as u64
+}
+
 /// Returns (bytes given out, bytes free, bytes of heap in use).
 pub(crate) fn usage() -> (u64, u64, u64) {
     let free = FREE.lock();

@@ -4,7 +4,8 @@
 //! bridge, who owns what) → its rings.
 
 use crate::clock::CLOCK;
-use crate::partition::{self, Partition};
+use crate::partition::handover;
+use crate::partition::{self, Partition, find as partition};
 use crate::{console, devices, errors, program, stop, thread, trace};
 use ::console::{Ring, View};
 use ::trace::{Kind, TraceRing};
@@ -134,12 +135,6 @@ impl fmt::Write for Answers {
 /// What the monitor is told.
 struct Machine;
 
-fn partition(lpid: u32) -> Option<&'static Partition> {
-    let all = partition::all().iter();
-    all.into_iter()
-        .find(|partition| partition.lpar.lpid == lpid)
-}
-
 pub(crate) fn state(partition: &Partition) -> PartitionState {
     match partition.life.stage() {
         Stage::Preparing => PartitionState::Starting,
@@ -253,21 +248,34 @@ impl Facts for Machine {
     }
 
     fn change_pe(&self, name: PeName, change: PeChange) -> Result<(), Problem> {
-        let mut its = errors::of_endpoint(name.phb, name.pe).peekable();
-        its.peek().ok_or(Problem::NoOwner)?;
-        its.try_for_each(|owned| {
-            let done = match change {
+        let mut done = Err(Problem::NoOwner);
+        errors::of_endpoint(name.phb, name.pe, &mut |owned| {
+            // After one that failed the others stay as they are.
+            if !matches!(done, Ok(()) | Err(Problem::NoOwner)) {
+                return;
+            }
+            let changed = match change {
                 PeChange::Freeze => owned.freeze(),
                 PeChange::Thaw => owned.thaw(Freeze::all()),
             };
-            done.map_err(|error| match error {
+            done = changed.map_err(|error| match error {
                 EehError::State | EehError::Later(_) => Problem::InReset,
                 EehError::Unsupported | EehError::Hardware => Problem::Failed,
-            })
-        })
+            });
+        });
+        done
+    }
+
+    fn move_pe(&self, name: PeName, lpid: u32) -> Result<(), Problem> {
+        let mut found = None;
+        errors::of_endpoint(name.phb, name.pe, &mut |owned| found = Some(owned));
+        let owned = found.ok_or(Problem::NoOwner)?;
+        let to = partition(lpid).ok_or(Problem::NoPartition)?;
+        handover::order(owned, to)
     }
 
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {
+        let _looking = handover::look();
         let Some(partition) = partition(lpid) else {
             return;
         };
@@ -285,6 +293,7 @@ impl Facts for Machine {
     }
 
     fn windows(&self, lpid: u32, each: &mut dyn FnMut(&Window)) {
+        let _looking = handover::look();
         let windows = partition(lpid).into_iter();
         for window in windows.flat_map(|partition| partition.lpar.dma.iter()) {
             each(&Window {
@@ -297,6 +306,7 @@ impl Facts for Machine {
     }
 
     fn tces(&self, lpid: u32, liobn: u32, each: &mut dyn FnMut(&Tce)) {
+        let _looking = handover::look();
         let window = partition(lpid).and_then(|partition| partition.lpar.dma.find(Liobn(liobn)));
         for (bus, entry) in window.into_iter().flat_map(|window| window.mapped()) {
             each(&Tce { bus: bus.0, entry });
@@ -304,7 +314,12 @@ impl Facts for Machine {
     }
 
     fn map(&self, each: &mut dyn FnMut(&Record<'_>)) {
-        devices::map(|record| each(&record));
+        devices::map(&mut |record| each(&record));
+    }
+
+    fn pe_at(&self, location: &str) -> Option<PeName> {
+        let (phb, pe) = errors::find(location)?.endpoint();
+        Some(PeName { phb, pe })
     }
 
     fn freeze(&self, name: PeName) -> Option<Freeze> {
@@ -312,11 +327,11 @@ impl Facts for Machine {
             .iter()
             .find(|bridge| bridge.index == name.phb)?;
         let mut host = bridge.host.lock();
-        let stopped = (name.pe.0 < host.caps().pes).then(|| host.freeze_state(name.pe))?;
+        let mut stopped = (name.pe.0 < host.caps().pes).then(|| host.freeze_state(name.pe))?;
         drop(host);
         // Owners' functions may be stopped in themselves, which not every bridge knows of.
-        let its = errors::of_endpoint(name.phb, name.pe);
-        Some(its.fold(stopped, |stopped, owned| stopped | owned.stopped()))
+        errors::of_endpoint(name.phb, name.pe, &mut |owned| stopped |= owned.stopped());
+        Some(stopped)
     }
 
     fn memory(&self) -> Memory {

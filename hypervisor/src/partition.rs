@@ -1,4 +1,5 @@
-//! Partitions of this machine: made from the bundle. [`life`] starts, restarts and ends them.
+//! Partitions of this machine: made from the bundle. [`life`] starts, restarts and ends them;
+//! [`handover`] moves a function from one to another.
 
 use crate::bridge::Bridge;
 use crate::stop::{self, Reason};
@@ -7,6 +8,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use bundle::{Bundle, Console};
+use lock::Mutex;
 use lpar::dma::DmaWindows;
 use lpar::hcall::cpu::CpuSecurity;
 use lpar::hpt::Hpt;
@@ -20,6 +22,7 @@ use ppc64::spr::{lpcr, timebase};
 use ppc64::{guest, power};
 use spin::Once;
 
+pub(crate) mod handover;
 mod life;
 
 /// Bytes of a partition's non-volatile memory.
@@ -33,8 +36,8 @@ pub(crate) struct Partition {
     pub(crate) lpar: Lpar,
     pub(crate) image: bundle::Partition<'static>,
     cpu: &'static CpuModel<'static>,
-    /// The way to each of its functions, in the order of [`Lpar::pci`].
-    pub(crate) accesses: Vec<&'static Access<Bridge>>,
+    /// The way to each of its functions.
+    pub(crate) accesses: Mutex<Vec<&'static Access<Bridge>>>,
     real_mode: RealMode,
     sdr1: u64,
     /// The stage of its life, and which of its lives it is in.
@@ -46,6 +49,12 @@ static PARTITIONS: Once<Vec<Partition>> = Once::new();
 /// Returns all partitions, by rising id.
 pub(crate) fn all() -> &'static [Partition] {
     PARTITIONS.get().map_or(&[], Vec::as_slice)
+}
+
+/// Returns the partition with logical partition id `lpid`.
+#[inline(never)]
+pub(crate) fn find(lpid: u32) -> Option<&'static Partition> {
+    all().iter().find(|partition| partition.lpar.lpid == lpid)
 }
 
 /// The real mode area of a partition: what its processors reach without translation.
@@ -309,7 +318,7 @@ fn make(
     let mmio = match Mmio::new(owned.mmio, image.memory_bytes) {
         Ok(mmio) => mmio,
         Err(error) => {
-            refuse!("partition {name}: devices: their registers cannot be given: {error:?}")
+            refuse!("partition {name}: devices: their registers cannot be given: {error}")
         }
     };
     let vcpus = |known_by: &mut dyn Iterator<Item = u32>| {
@@ -350,7 +359,7 @@ fn make(
     let dma = match DmaWindows::new(windows, &ram) {
         Ok(dma) => dma,
         Err(error) => {
-            refuse!("partition {name}: devices: their DMA windows cannot be given: {error:?}")
+            refuse!("partition {name}: devices: their DMA windows cannot be given: {error}")
         }
     };
     let lpar = Lpar::new(LparConfig {
@@ -385,7 +394,7 @@ fn make(
         lpar,
         image,
         cpu,
-        accesses: owned.accesses,
+        accesses: Mutex::new(owned.accesses),
         real_mode,
         sdr1,
         life: Life::new(),

@@ -2,6 +2,7 @@
 //! controllers, and sources that are routed to them.
 
 use crate::idle::KICK_PRIORITY;
+use crate::partition::handover;
 use crate::pool::{self, Pool};
 use crate::presenter::ICP;
 use crate::sources::{FOREIGN, SOURCES};
@@ -77,6 +78,8 @@ fn end(irq: Irq) {
 /// Gives an interrupt that thread `pir` of the pool has accepted to whom it belongs. Returns who has it
 /// presented to it now.
 pub(crate) fn arrive(pool: &'static Pool, irq: Irq, pir: u32) -> Option<&'static Thread> {
+    // Of partitions that are off too.
+    let _looking = handover::look();
     let owner = pool.partitions.iter().find_map(|partition| {
         let place = partition.lpar.xics.place(irq)?;
         Some((partition, place))
@@ -114,6 +117,7 @@ impl Sources for SoftSources {
     }
     fn reset(&self, irq: Irq) {
         SOURCES.reset(irq);
+        let _looking = handover::look();
         let partitions = pool::get().map_or(&[][..], |pool| &pool.partitions);
         for partition in partitions {
             if let Some(place) = partition.lpar.xics.place(irq) {

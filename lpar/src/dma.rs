@@ -51,6 +51,19 @@ pub enum DmaError {
     Twice(Liobn),
 }
 
+impl fmt::Display for DmaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (liobn, what) = match self {
+            Self::PageSize(liobn) => (liobn, "no such page size"),
+            Self::Place(liobn) => (liobn, "not on its pages, or past the end of the bus"),
+            Self::Empty(liobn) => (liobn, "no pages"),
+            Self::Memory(liobn) => (liobn, "the memory is not aligned to its pages"),
+            Self::Twice(liobn) => (liobn, "there twice"),
+        };
+        write!(f, "window {:#x}: {what}", liobn.0)
+    }
+}
+
 impl DmaWindow {
     /// Makes the window `liobn` of `cells.len()` pages of 2^`page_shift` bytes from bus address
     /// `first`, translated by `cells`, and closes it. `invalidate` makes its bridge forget.
@@ -246,29 +259,92 @@ impl DmaWindows {
     /// # Errors
     /// [`DmaError::Memory`], [`DmaError::Twice`].
     pub fn new(windows: Vec<DmaWindow>, ram: &GuestRam) -> Result<Self, DmaError> {
-        let places = (windows.len() * 2).next_power_of_two();
-        let length = places + windows.len();
-        let mut this = Self {
-            slots: Vec::from_iter((0..length).map(|_| None)),
-            mask: places as u32 - 1,
-        };
+        let mut this = Self::sized(windows.len());
         for mut window in windows {
-            let liobn = window.liobn;
-            if ram.base().0 & ((1 << window.page_shift) - 1) != 0 {
-                return Err(DmaError::Memory(liobn));
-            }
-            if this.find(liobn).is_some() {
-                return Err(DmaError::Twice(liobn));
-            }
+            this.check(&window, ram)?;
             window.map = TceMap::new(window.page_shift, ram);
-            // As many slots follow the last place as there are windows, so one is free.
-            let start = this.place(liobn);
-            let free = this.slots.iter_mut().skip(start).find(|s| s.is_none());
-            if let Some(slot) = free {
-                *slot = Some(window);
-            }
+            this.keep(window);
         }
         Ok(this)
+    }
+
+    /// An empty table with room for `windows`.
+    fn sized(windows: usize) -> Self {
+        let places = (windows * 2).next_power_of_two();
+        let length = places + windows;
+        Self {
+            slots: Vec::from_iter((0..length).map(|_| None)),
+            mask: places as u32 - 1,
+        }
+    }
+
+    /// Whether a partition with memory `ram` can have the window besides these.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn check(&self, window: &DmaWindow, ram: &GuestRam) -> Result<(), DmaError> {
+        let liobn = window.liobn;
+        if ram.base().0 & ((1 << window.page_shift) - 1) != 0 {
+            return Err(DmaError::Memory(liobn));
+        }
+        if self.find(liobn).is_some() {
+            return Err(DmaError::Twice(liobn));
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn keep(&mut self, window: DmaWindow) {
+        // As many slots follow the last place as there are windows, so one is free.
+        let start = self.place(window.liobn);
+        let free = self.slots.iter_mut().skip(start).find(|s| s.is_none());
+        if let Some(slot) = free {
+            *slot = Some(window);
+        }
+    }
+
+    /// Takes window `liobn` from a partition whose processors are all stopped, if it has it. It maps nothing then.
+    pub(crate) fn remove(&mut self, liobn: Liobn) -> Option<DmaWindow> {
+        let mut all = self.take_all();
+        let place = all.iter().position(|window| window.liobn == liobn);
+        let mut taken = place.map(|place| all.swap_remove(place));
+        self.keep_all(all);
+        if let Some(window) = &mut taken {
+            window.map = TceMap::NOTHING;
+            window.clear_all();
+        }
+        taken
+    }
+
+    /// Adds a window to those of a partition with memory `ram`, whose processors are all stopped.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; nothing is changed then.
+    pub(crate) fn insert(&mut self, mut window: DmaWindow, ram: &GuestRam) -> Result<(), DmaError> {
+        self.check(&window, ram)?;
+        window.map = TceMap::new(window.page_shift, ram);
+        let mut all = self.take_all();
+        all.push(window);
+        self.keep_all(all);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_all(&mut self) -> Vec<DmaWindow> {
+        let mut all = Vec::new();
+        for slot in &mut self.slots {
+            all.extend(slot.take());
+        }
+        all
+    }
+
+    /// Makes the table anew, of `windows`.
+    #[inline(never)]
+    fn keep_all(&mut self, windows: Vec<DmaWindow>) {
+        *self = Self::sized(windows.len());
+        for window in windows {
+            self.keep(window);
+        }
     }
 
     /// Returns window `liobn`, if the partition has it.

@@ -22,6 +22,7 @@
 
 extern crate alloc;
 
+pub mod devices;
 pub mod dma;
 pub mod eeh;
 mod epow;

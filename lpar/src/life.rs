@@ -18,10 +18,18 @@ pub enum End {
     Stop,
     /// It was off, and begins anew.
     Start,
+    /// It was off and stays so, but for a function of its that goes to another.
+    HandOver,
 }
 
 impl End {
-    const ALL: [Self; 4] = [Self::Restart, Self::PowerOff, Self::Stop, Self::Start];
+    const ALL: [Self; 5] = [
+        Self::Restart,
+        Self::PowerOff,
+        Self::Stop,
+        Self::Start,
+        Self::HandOver,
+    ];
 
     const fn code(self) -> u8 {
         FIRST_END.saturating_add(self as u8)
@@ -116,6 +124,15 @@ impl Life {
         self.change(OFF, End::Start.code())
     }
 
+    /// Keeps it off, as [`Stage::Preparing`], until [`Life::leave_off`]: what it owns is being changed. By
+    /// [`Life::asked`] one of its threads can be had do that.
+    ///
+    /// # Errors
+    /// The stage, when it is not off.
+    pub fn hold(&self) -> Result<(), Stage> {
+        self.change(OFF, PREPARING)
+    }
+
     /// Returns how it ends, to one of those who ask after all processors have stopped, which `stopped` tells: that one
     /// takes back what the life set up. Then it is [`Stage::Preparing`].
     pub fn conclude(&self, stopped: impl Fn() -> bool) -> Option<End> {
@@ -127,7 +144,9 @@ impl Life {
             // First claimed, then looked at: what was seen before might be of another life.
             self.change(code, PREPARING).ok()?;
             if stopped() {
-                self.number.fetch_add(1, SeqCst);
+                if end != End::HandOver {
+                    self.number.fetch_add(1, SeqCst);
+                }
                 return Some(end);
             }
             self.stage.store(code, SeqCst);
@@ -281,6 +300,37 @@ mod tests {
         assert_eq!(life.conclude(|| true), Some(End::Start));
         life.begin();
         assert_eq!(life.number(), 3);
+    }
+
+    #[test]
+    fn what_is_off_can_be_held_so_and_changed_but_not_twice() {
+        let life = Life::new();
+        for hands_over in [false, true] {
+            assert_eq!(life.hold(), Err(Stage::Preparing));
+            life.begin();
+            assert_eq!(life.hold(), Err(Stage::Running));
+            life.leave_off();
+            assert_eq!(life.hold(), Ok(()));
+            if hands_over {
+                life.asked(End::HandOver);
+            }
+            for other in [Life::hold, Life::start, Life::end] {
+                assert!(other(&life).is_err());
+            }
+            let end = hands_over.then_some(End::HandOver);
+            assert_eq!(life.conclude(|| true), end);
+            // It was no life.
+            assert_eq!((life.stage(), life.number()), (Stage::Preparing, 1));
+            life.leave_off();
+            assert_eq!(life.stage(), Stage::Off);
+            life.start().unwrap();
+            assert_eq!(life.conclude(|| true), Some(End::Start));
+            life.begin();
+            life.leave_off();
+            // As it was before.
+            life.number.store(1, SeqCst);
+            life.stage.store(PREPARING, SeqCst);
+        }
     }
 
     #[test]

@@ -1,21 +1,21 @@
 //! A logical partition: all that it owns.
 
+use crate::devices::Devices;
 use crate::dma::{DmaWindows, Scratch};
 use crate::epow::Epow;
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
-use crate::icp::SoftXics;
 use crate::machine::{Machine, Terminal};
 use crate::mmio::Mmio;
 use crate::nvram::Nvram;
 use crate::pci::PciFunction;
 use crate::refusal::Refusals;
 use crate::rtas::{self, Panel};
-use crate::xics::Xics;
 use crate::{GuestRam, Refusal, Vcpu, vio};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{
@@ -23,6 +23,7 @@ use core::sync::atomic::{
 };
 use llan::Adapter;
 use papr_abi::{HError, RealAddr, Server};
+use still::Still;
 
 /// Where a partition's virtual processors run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +99,8 @@ pub struct Lpar {
     pub ram: GuestRam,
     /// Its page table.
     pub hpt: Hpt,
-    /// Its device memory.
-    pub mmio: Mmio,
-    /// Its DMA windows.
-    pub dma: DmaWindows,
+    /// Its devices, which are reached as its own fields. They change only while it is off.
+    pub devices: Still<Devices>,
     /// Its virtual processors, by server number.
     pub vcpus: Vec<Vcpu>,
     /// Where these run.
@@ -112,17 +111,10 @@ pub struct Lpar {
     pub(crate) terminal_turn: lock::Mutex<()>,
     /// The machine.
     pub machine: Machine,
-    /// Its PCI functions.
-    pub pci: Vec<PciFunction>,
     /// Its virtual Ethernet adapters.
     pub ethernet: Vec<&'static Adapter>,
     /// The state of each virtual interrupt: the warning's, then each adapter's.
     pub(crate) virtual_irqs: Box<[AtomicU8]>,
-    /// Its interrupt sources.
-    pub xics: Xics,
-    /// What presents interrupts to its processors, when these have no threads of their own; else, what keeps
-    /// its virtual ones.
-    pub soft_xics: SoftXics,
     /// Byte order and place of its interrupts.
     pub modes: Modes,
     /// What H_GET_CPU_CHARACTERISTICS answers.
@@ -155,6 +147,15 @@ impl fmt::Debug for Lpar {
     }
 }
 
+impl core::ops::Deref for Lpar {
+    type Target = Devices;
+
+    #[inline]
+    fn deref(&self) -> &Devices {
+        &self.devices
+    }
+}
+
 impl Lpar {
     /// Builds the partition; the only place that allocates for it.
     #[must_use]
@@ -177,31 +178,26 @@ impl Lpar {
             after_crash,
         } = config;
         let virtual_irqs = vio::irqs(ethernet.len());
-        let irqs = pci.iter().flat_map(PciFunction::irqs);
-        let xics = Xics::new(irqs.chain([virtual_irqs]));
         let units = match processors {
             Processors::Dedicated => 0,
             Processors::Shared(_) => vcpus.len(),
         };
-        let soft_xics = SoftXics::new(units, xics.sources().map(|(irq, _)| irq));
+        let pci = pci.into_iter().map(Arc::new).collect();
+        let devices = Devices::new(pci, mmio, dma, virtual_irqs, units);
         Self {
             name,
             lpid,
             ram,
             hpt,
-            mmio,
-            dma,
+            devices: Still::new(devices),
             scratch: vcpus.iter().map(|_| Scratch::new()).collect(),
             vcpus,
             processors,
             terminal,
             terminal_turn: lock::Mutex::new(()),
             machine,
-            pci,
             virtual_irqs: virtual_irqs.iter().map(|_| AtomicU8::new(0)).collect(),
             ethernet,
-            xics,
-            soft_xics,
             modes: Modes::new(),
             security,
             after_crash,
@@ -242,7 +238,7 @@ impl Lpar {
 
     /// Returns the function whose registers are at `at`, if there are any.
     pub(crate) fn function_at(&self, at: RealAddr) -> Option<&PciFunction> {
-        self.pci.iter().find(|function| {
+        self.pci.iter().map(Arc::as_ref).find(|function| {
             let mut bars = function.bars.iter();
             bars.any(|bar| {
                 at.0.checked_sub(bar.real.0)

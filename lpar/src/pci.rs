@@ -209,17 +209,17 @@ impl PciFunction {
         }
     }
 
-    /// Iterates over all interrupt sources that are reserved for it.
-    pub fn irqs(&self) -> impl Iterator<Item = IrqBlock> + use<> {
-        let lsi = self.config.lsi.map(|first| IrqBlock {
+    /// Returns the source of its wire, if it has one.
+    pub(crate) fn lsi_block(&self) -> Option<IrqBlock> {
+        self.config.lsi.map(|first| IrqBlock {
             first,
             count: 1,
             trigger: Trigger::Level,
-        });
-        [lsi, Some(self.msi_block())].into_iter().flatten()
+        })
     }
 
-    fn msi_block(&self) -> IrqBlock {
+    /// Returns the message interrupts that are reserved for it.
+    pub(crate) fn msi_block(&self) -> IrqBlock {
         IrqBlock {
             first: self.config.first_msi,
             count: self.config.reserved_msis,

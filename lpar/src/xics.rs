@@ -107,9 +107,12 @@ impl Xics {
     /// Makes the table of `blocks`, which may repeat and overlap (functions that share a
     /// level-sensitive source); of two kinds for one number the first counts.
     #[must_use]
-    pub fn new(blocks: impl Iterator<Item = IrqBlock>) -> Self {
-        let mut sorted: Vec<IrqBlock> = blocks.collect();
-        sorted.sort_by_key(|block| block.first.0);
+    pub fn new(blocks: &[IrqBlock]) -> Self {
+        let mut sorted: Vec<IrqBlock> = Vec::new();
+        for block in blocks {
+            let at = sorted.partition_point(|other| other.first.0 <= block.first.0);
+            sorted.insert(at, *block);
+        }
         let mut free = 0;
         let mut disjoint = Vec::with_capacity(sorted.len());
         for block in sorted {
@@ -267,16 +270,13 @@ mod tests {
 
     #[test]
     fn only_numbers_inside_a_block_are_owned() {
-        let xics = Xics::new(
-            [
-                block(0x1ff8, 1, Trigger::Level),
-                block(0x1020, 32, Trigger::Edge),
-                block(0x1010, 4, Trigger::Edge),
-                block(0x1ff8, 1, Trigger::Level),
-                block(0x3000, 0, Trigger::Edge),
-            ]
-            .into_iter(),
-        );
+        let xics = Xics::new(&[
+            block(0x1ff8, 1, Trigger::Level),
+            block(0x1020, 32, Trigger::Edge),
+            block(0x1010, 4, Trigger::Edge),
+            block(0x1ff8, 1, Trigger::Level),
+            block(0x3000, 0, Trigger::Edge),
+        ]);
         for (number, expected) in [
             (0, None),
             (2, None),
@@ -302,14 +302,11 @@ mod tests {
 
     #[test]
     fn overlapping_blocks_own_each_number_once() {
-        let xics = Xics::new(
-            [
-                block(10, 10, Trigger::Edge),
-                block(12, 4, Trigger::Level),
-                block(15, 10, Trigger::Level),
-            ]
-            .into_iter(),
-        );
+        let xics = Xics::new(&[
+            block(10, 10, Trigger::Edge),
+            block(12, 4, Trigger::Level),
+            block(15, 10, Trigger::Level),
+        ]);
         assert_eq!(xics.sources().count(), 15);
         assert_eq!(xics.trigger(Irq(12)), Some(Trigger::Edge));
         assert_eq!(xics.trigger(Irq(20)), Some(Trigger::Level));
@@ -317,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_partition_without_sources_owns_none() {
-        let xics = Xics::new(core::iter::empty());
+        let xics = Xics::new(&[]);
         assert_eq!(xics.trigger(Irq(0)), None);
         assert_eq!(xics.trigger(Irq::IPI), None);
     }

@@ -10,7 +10,7 @@ use crate::context::{Context, device, regex, stops_with};
 use crate::linux::{absent, images};
 use crate::monitor::Operator;
 use crate::passed;
-use crate::payload::{OURS, machine_with_edus};
+use crate::payload::{EDU, OURS, machine_with_edus};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -29,6 +29,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "life/orderly-linux-6.1",
         run: orderly_linux,
+    },
+    Case {
+        name: "life/moves-a-function",
+        run: moves_a_function,
     },
     Case {
         name: "life/crash-restarts",
@@ -216,6 +220,130 @@ fn shuts_itself_down(operator: &mut Operator<'_>, name: &str) -> Result<()> {
         operator.line(&format!(r"^bulkhead\| .* partition {name}: {line}$"))?;
     }
     Ok(())
+}
+
+/// The edu that goes from one partition to another, and one that cannot.
+const MOVES: &str = "phb1/00.0/00.0";
+
+/// An edu goes from one partition to another and back, again and again, while a third tries everything with one of its own:
+/// nothing that its former owner had under way or mapped leads anywhere.
+fn moves_a_function(context: &Context) -> Outcome {
+    let [bound, tried] = OURS;
+    let one = PartitionSpec {
+        name: "one".to_owned(),
+        memory_bytes: 64 << 20,
+        cpus: 1,
+        devices: vec![device(bound)?, device(MOVES)?],
+        ..context.payload("mode=owner")?
+    };
+    let two = PartitionSpec {
+        name: "two".to_owned(),
+        processors: Processors::Shared {
+            entitlement: 50,
+            weight: 128,
+        },
+        devices: Vec::new(),
+        ..one.clone()
+    };
+    let three = PartitionSpec {
+        name: "three".to_owned(),
+        devices: vec![device(tried)?],
+        ..context.payload("")?
+    };
+    // With the last partition that ends by itself the machine does, and the third may end before the others have moved.
+    let four = PartitionSpec {
+        name: "four".to_owned(),
+        command_line: "mode=echo".to_owned(),
+        ..two.clone()
+    };
+    let machine = machine_with_edus(context)?.device(MOVES, EDU)?.cpus(5);
+    let mut session = context.boot(machine, &pack(&[one, two, three, four])?)?;
+    for line in [
+        "partition two: panel: owner: 0 functions, no edu$",
+        "partition one: panel: owner: 2 functions, works, buffer at [0-9a-f]+$",
+        "^three: test .* ok$",
+    ] {
+        session.wait_for(&regex(line)?, context.limit(30))?;
+    }
+    let lines = session.lines();
+    let buffer = lines
+        .iter()
+        .find_map(|line| line.split("buffer at ").nth(1));
+    let buffer = buffer.unwrap_or_default().to_owned();
+    let mut operator = Operator::begin(&mut session, context.limit(60))?;
+    let go = format!("pe move {MOVES} two");
+    let both = "^pe move: its owner and the other partition must both be off";
+    operator.asks(&go, &[both])?;
+    stop(&mut operator, "two")?;
+    operator.asks(&go, &[both])?;
+    stop(&mut operator, "one")?;
+    let mut left = memory_of(&mut operator, "one", &buffer)?;
+    operator.asks(
+        &format!("pe move {bound} two"),
+        &["^pe move: nothing resets it without others"],
+    )?;
+    operator.asks(
+        "pe move 1:200 two",
+        &["^pe move: nobody owns that endpoint"],
+    )?;
+    operator.asks(
+        "pe move 1:1 five",
+        &["^pe move: there is no such partition"],
+    )?;
+    operator.asks("pe move 1:1", &["^pe move: LPAR is missing"])?;
+    let ways = [
+        ("two", "1 functions, works", "one", "1 functions, works"),
+        ("one", "2 functions, works", "two", "0 functions, no edu"),
+    ];
+    for (owner, has, other, has_left) in [ways[0], ways[1], ways[0]] {
+        operator.types(&format!("pe move {MOVES} {owner}\r"))?;
+        operator.line("^it is being moved")?;
+        operator.line(&format!(
+            r"^bulkhead\| .* {MOVES} is partition {owner}'s now$"
+        ))?;
+        let number = if owner == "one" { 1 } else { 2 };
+        operator.asks(
+            "pe list",
+            &[&format!("^1:1 +{number}  goes on .* {MOVES}$")],
+        )?;
+        let again = format!("pe move 1:1 {owner}");
+        operator.asks(&again, &["^pe move: it is that partition's already"])?;
+        start(&mut operator, owner, has)?;
+        // It has tried what its former owner had mapped before it mapped anything; a transfer was under way before.
+        let now = memory_of(&mut operator, other, &buffer)?;
+        ensure!(
+            other == "two" || now == left,
+            "memory became {now}, was {left}"
+        );
+        start(&mut operator, other, has_left)?;
+        stop(&mut operator, owner)?;
+        stop(&mut operator, other)?;
+        left = memory_of(&mut operator, "one", &buffer)?;
+    }
+    operator.types("attach three\r")?;
+    operator.line("^guest-test: [1-9][0-9]* passed, 0 failed$")?;
+    stays_on(session)
+}
+
+/// What is in 16 bytes of a partition's memory.
+fn memory_of(operator: &mut Operator<'_>, name: &str, at: &str) -> Result<String> {
+    operator.types(&format!("lpar dump {name} 0x{at} 16\r"))?;
+    let line = operator.line(&format!("^0x0*{at}: [0-9a-f]{{16}} [0-9a-f]{{16}} "))?;
+    operator.line("^monitor> $").map(|_| line)
+}
+
+/// Stops a partition, and waits until it is.
+fn stop(operator: &mut Operator<'_>, name: &str) -> Result<()> {
+    operator.types(&format!("lpar stop {name}\r"))?;
+    let line = format!(r"^bulkhead\| .* partition {name}: is stopped$");
+    operator.line(&line).map(drop)
+}
+
+/// Starts a partition, and waits until it says so.
+fn start(operator: &mut Operator<'_>, name: &str, says: &str) -> Result<()> {
+    operator.asks(&format!("lpar start {name}"), &["^it is being started$"])?;
+    let line = format!(r"^bulkhead\| .* partition {name}: panel: owner: {says}");
+    operator.line(&line).map(drop)
 }
 
 /// Ends a session whose machine has not ended.

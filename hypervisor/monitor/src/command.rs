@@ -72,6 +72,16 @@ pub enum Problem {
     InReset,
     /// The bridge did not do it.
     Failed,
+    /// The endpoint is that partition's already.
+    Same,
+    /// Its owner, or the partition that is to have it, is not off.
+    NotOff,
+    /// Another endpoint is on its way.
+    Moving,
+    /// Nothing resets the endpoint alone.
+    NoReset,
+    /// The partition cannot have the endpoint besides what it has of these.
+    NoRoom(&'static str),
 }
 
 impl fmt::Display for Problem {
@@ -91,6 +101,15 @@ impl fmt::Display for Problem {
             }
             Self::InReset => f.write_str("it is being reset, or was given up by its owner"),
             Self::Failed => f.write_str("the bridge did not do it; its owner has to reset it"),
+            Self::Same => f.write_str("it is that partition's already"),
+            Self::NotOff => f.write_str(
+                "its owner and the other partition must both be off; lpar stop stops them",
+            ),
+            Self::Moving => f.write_str("another is being moved; try again"),
+            Self::NoReset => f.write_str(
+                "nothing resets it without others, so it would keep what its owner left",
+            ),
+            Self::NoRoom(what) => write!(f, "that partition has no room for its {what}"),
             Self::Between => f.write_str("it is being started or stopped; try again"),
         }
     }
@@ -140,11 +159,11 @@ impl<'a> Request<'a> {
     /// Makes the request that the `words` after a command are.
     #[must_use]
     pub fn new(words: &'a str, facts: &'a dyn Facts) -> Self {
-        let words = words.trim();
+        let words = words.trim_ascii();
         let (word, more) = words.split_once(' ').unwrap_or((words, ""));
         Self {
             word,
-            more: more.trim_start(),
+            more: more.trim_ascii_start(),
             facts,
         }
     }
@@ -164,6 +183,15 @@ impl<'a> Request<'a> {
         found.ok_or(Problem::NoPartition)
     }
 
+    /// Returns the logical partition id of the partition that the word names.
+    ///
+    /// # Errors
+    /// [`Problem::NoPartition`].
+    #[inline(never)]
+    pub fn lpid(&self) -> Result<u32, Problem> {
+        self.partition(|partition| partition.lpid)
+    }
+
     /// Returns the endpoint that the word names, if it exists.
     ///
     /// # Errors
@@ -171,6 +199,14 @@ impl<'a> Request<'a> {
     pub fn pe(&self) -> Result<PeName, Problem> {
         let pe = PeName::parse(self.word).ok_or(Problem::NoPe)?;
         self.facts.freeze(pe).map(|_| pe).ok_or(Problem::NoPe)
+    }
+
+    /// Returns the endpoint that the word names, by its own name or as the location of a function in it that has an owner.
+    ///
+    /// # Errors
+    /// [`Problem::NoPe`].
+    pub fn pe_or_location(&self) -> Result<PeName, Problem> {
+        self.facts.pe_at(self.word).map_or_else(|| self.pe(), Ok)
     }
 
     /// Returns the number that the word is, decimal or with 0x; `None` without a word.
@@ -216,7 +252,7 @@ pub(crate) fn find<'a>(
 /// Returns what follows `words` in `line`, however many spaces are between.
 fn after<'a>(line: &'a str, words: &str) -> Option<&'a str> {
     words.split(' ').try_fold(line, |line, word| {
-        let rest = line.trim_start().strip_prefix(word)?;
+        let rest = line.trim_ascii_start().strip_prefix(word)?;
         (rest.is_empty() || rest.starts_with(' ')).then_some(rest)
     })
 }

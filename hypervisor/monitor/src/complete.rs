@@ -177,6 +177,7 @@ mod tests {
         assert_eq!(all("pe show "), ["0:1", "1:2"]);
         assert_eq!(all("tce show 0x8001"), ["0x80010002"]);
         assert_eq!(all("lpar stop db "), ["--orderly"]);
+        assert_eq!(all("pe move 0:1 "), ["linux", "db"]);
         assert_eq!(all("lpar stop db --orderly "), [""; 0]);
         assert!(all("").contains(&"help".to_owned()));
         for line in ["x", "lpar show db ", "lpar dump db ", "lpar list ", "log "] {

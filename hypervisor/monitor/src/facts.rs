@@ -250,6 +250,12 @@ pub trait Facts {
     /// # Errors
     /// [`Problem::NoOwner`], [`Problem::InReset`], [`Problem::Failed`].
     fn change_pe(&self, name: PeName, change: PeChange) -> Result<(), Problem>;
+    /// Has endpoint `name` go to partition `lpid`, which takes a while; the log tells of it.
+    ///
+    /// # Errors
+    /// [`Problem::NoOwner`], [`Problem::NoPartition`], [`Problem::Same`], [`Problem::NotOff`], [`Problem::Moving`],
+    /// [`Problem::NoReset`], [`Problem::NoRoom`].
+    fn move_pe(&self, name: PeName, lpid: u32) -> Result<(), Problem>;
     /// Gives each interrupt source of partition `lpid`, by rising number.
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt));
     /// Gives each DMA window of partition `lpid`.
@@ -259,6 +265,8 @@ pub trait Facts {
     /// Gives who owns what of every bridge, as the records of a map, without the first and the last. Not to be asked
     /// for again meanwhile.
     fn map(&self, each: &mut dyn FnMut(&Record<'_>));
+    /// Returns the endpoint of the function at `location`, if that has an owner.
+    fn pe_at(&self, location: &str) -> Option<PeName>;
     /// Returns what of `pe` is stopped; `None` if there is no such endpoint.
     fn freeze(&self, pe: PeName) -> Option<Freeze>;
     /// Returns how the memory is used.

@@ -19,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) changed: Cell<Option<(u32, Change)>>,
     /// What the first partition does, if not run.
     pub(crate) state: Cell<Option<PartitionState>>,
+    /// Which endpoint was to go to whom.
+    pub(crate) moved: Cell<Option<(PeName, u32)>>,
     /// What an endpoint was.
     pub(crate) changed_pe: Cell<Option<(PeName, PeChange)>>,
     /// Whether hcalls are to be traced.
@@ -57,6 +59,7 @@ impl Machine {
             changed: Cell::default(),
             state: Cell::default(),
             changed_pe: Cell::default(),
+            moved: Cell::default(),
             hcalls: Cell::default(),
             trace: traced(),
         }
@@ -199,6 +202,16 @@ impl Facts for Machine {
         self.changed_pe.set(Some((name, change)));
         Ok(())
     }
+    fn move_pe(&self, name: PeName, lpid: u32) -> Result<(), Problem> {
+        match (name.phb, lpid) {
+            (0, 1) => Err(Problem::Same),
+            (0, 2) => {
+                self.moved.set(Some((name, lpid)));
+                Ok(())
+            }
+            _ => Err(Problem::NotOff),
+        }
+    }
     fn interrupts(&self, lpid: u32, each: &mut dyn FnMut(&Interrupt)) {
         for (number, level) in [(0x0f10, false), (0x16f8, true)] {
             each(&Interrupt {
@@ -285,6 +298,12 @@ impl Facts for Machine {
             bytes: 1 << 30,
             page_shift: 12,
         });
+    }
+    fn pe_at(&self, location: &str) -> Option<PeName> {
+        (location == "phb0/00.0/00.0").then_some(PeName {
+            phb: 0,
+            pe: PeNumber(1),
+        })
     }
     fn freeze(&self, pe: PeName) -> Option<Freeze> {
         match (pe.phb, pe.pe.0) {

@@ -1,7 +1,7 @@
 //! A partition's life: started, restarted, ended, by itself or by an operator. Nobody waits for a processor to stop: the
 //! thread on which the last one does goes on.
 
-use super::Partition;
+use super::{Partition, handover};
 use crate::stop::{self, Reason};
 use crate::{devices, guest_image, memory};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -117,7 +117,12 @@ impl Partition {
             }
             Err(error) => {
                 log::error!("partition {}: {error}", self.lpar.name);
-                stop::machine(Reason::BadBundle)
+                if self.life.number() == 1 {
+                    stop::machine(Reason::BadBundle)
+                }
+                // With what it was given since, it does not fit. Others go on.
+                self.life.leave_off();
+                LIVING.fetch_sub(1, SeqCst);
             }
         }
     }
@@ -177,7 +182,7 @@ impl Partition {
         Ok(())
     }
 
-    fn kick_first(&self) {
+    pub(super) fn kick_first(&self) {
         if let Some(first) = self.lpar.vcpus.first() {
             self.lpar.machine.threads.kick(first.pir);
         }
@@ -208,6 +213,10 @@ impl Partition {
                 if LIVING.fetch_sub(1, SeqCst) == 1 {
                     power_off();
                 }
+            }
+            Some(End::HandOver) => {
+                handover::carry_out(self);
+                self.life.leave_off();
             }
             Some(End::Stop) => {
                 self.go_off();
@@ -240,8 +249,10 @@ impl Partition {
 
     /// Takes everything back that the partition set up in the machine.
     fn clean(&self) {
-        lpar_pci::end_resets(&self.accesses, crate::bridge::wait);
-        lpar_pci::quiesce(&self.lpar, &self.accesses, devices::bridges());
+        // They change only while it is off, and no lock is held over a wait.
+        let accesses = self.accesses.lock().clone();
+        lpar_pci::end_resets(&accesses, &mut crate::bridge::wait);
+        lpar_pci::quiesce(&self.lpar, &accesses, devices::bridges());
         self.lpar.reset();
         self.lpar.hpt.clear();
     }

@@ -48,13 +48,13 @@ pub fn partition(lpid: u32, name: &str, to: &mut dyn FnMut(Record<'_>)) {
     to(Record::Partition { lpid, name });
 }
 
-/// Gives the records of one bridge to `to`; `grants` are those of its functions.
+/// Gives the records of one bridge to `to`; `grant_of` tells a function's by its index in the bridge's topology.
 ///
 /// Segments and 64-bit windows are an endpoint's only once its function was given to somebody, as
 /// [`Plan::activate`] sets them.
 pub fn bridge(
     view: &BridgeView<'_>,
-    grants: impl Iterator<Item = Grant> + Clone,
+    grant_of: &dyn Fn(usize) -> Option<Grant>,
     to: &mut dyn FnMut(Record<'_>),
 ) {
     let (phb, caps) = (view.phb, view.caps);
@@ -82,7 +82,7 @@ pub fn bridge(
     }
     let functions = view.topology.functions.iter().zip(&view.plan.functions);
     for (index, (function, plan)) in functions.enumerate() {
-        let grant = grants.clone().find(|grant| grant.index == index);
+        let grant = grant_of(index);
         let (owner, pe) = match grant {
             Some(grant) => (Owner::Partition(grant.lpid), plan.pe),
             None if function.is_endpoint() => (Owner::Nobody, caps.reserved_pe),
@@ -159,10 +159,10 @@ pub fn bridge(
     }
     for window in &view.plan.windows {
         let mut pes = [caps.reserved_pe; 8];
-        for grant in grants.clone() {
-            let plan = view.plan.functions.get(grant.index);
-            plan.into_iter()
-                .for_each(|plan| give(&mut pes, window, plan));
+        for (index, plan) in view.plan.functions.iter().enumerate() {
+            if grant_of(index).is_some() {
+                give(&mut pes, window, plan);
+            }
         }
         if pes.iter().any(|pe| *pe != caps.reserved_pe) {
             let SharedWindow { base, shift, .. } = *window;

@@ -1,13 +1,15 @@
 //! What a partition's calls do to one of its functions: [`Access`]; and [`quiesce`], when they have ended.
 
 use crate::endpoint::{Progress, Way};
-use crate::{Bridge, HostBridge};
+use crate::{Bridge, HostBridge, describe};
+use alloc::vec::Vec;
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
-use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush};
+use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush, TceTable};
 use lock::Mutex;
 use lpar::Lpar;
 use lpar::machine::Failed;
+use lpar::mmio::MmioRange;
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
 use papr_abi::Irq;
 use pci::{GuestFunction, MsiSetupError, Refusal};
@@ -16,7 +18,9 @@ use pci::{GuestFunction, MsiSetupError, Refusal};
 pub struct Access<B: 'static> {
     pub(crate) bridge: &'static B,
     pub(crate) state: Mutex<GuestFunction>,
-    block: Option<MsiBlock>,
+    pub(crate) block: Option<MsiBlock>,
+    /// What translates for it.
+    pub(crate) table: TceTable,
     /// Its place in the bridge's topology, and its endpoint.
     pub(crate) index: usize,
     pub(crate) pe: PeNumber,
@@ -34,18 +38,20 @@ pub struct Access<B: 'static> {
 
 impl<B: Bridge> Access<B> {
     /// The way to function `index` of `bridge`, in endpoint `pe`, that `guest` filters; `block` are the messages it may
-    /// have.
+    /// have, `table` translates for it.
     pub(crate) fn new(
         bridge: &'static B,
         index: usize,
         pe: PeNumber,
         guest: GuestFunction,
         block: Option<MsiBlock>,
+        table: TceTable,
     ) -> Self {
         Self {
             bridge,
             state: Mutex::new(guest),
             block,
+            table,
             index,
             pe,
             way: Way::of(bridge.topology(), index),
@@ -53,6 +59,13 @@ impl<B: Bridge> Access<B> {
             progress: Mutex::new(Progress::None),
             power: AtomicU8::new(0),
             must_be_reset: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds its registers, whole pages that its owner may map, to `all`.
+    pub fn add_registers(&self, all: &mut Vec<MmioRange>) {
+        if let Some(plan) = self.bridge.plan().functions.get(self.index) {
+            all.extend(describe::pages(plan));
         }
     }
 

@@ -61,7 +61,7 @@ pub struct Given<B: 'static> {
 /// Which functions belong to whom.
 #[derive(Debug, Default)]
 pub struct Owners {
-    list: Vec<Owner>,
+    pub(crate) list: Vec<Owner>,
 }
 
 /// A function, where it was found.
@@ -107,13 +107,8 @@ impl Owners {
         }
         self.check_free(&found)?;
         let lsi = self.free_wire(&found);
-        let wire = if lsi.is_some() {
-            Intx::Granted
-        } else {
-            Intx::Denied
-        };
         let guest =
-            GuestFunction::new(found.function, found.plan, wire).ok_or(AssignError::Bridge)?;
+            GuestFunction::new(found.function, found.plan, intx(lsi)).ok_or(AssignError::Bridge)?;
         let (window_bytes, msis) = found.bridge.locked(|host| {
             let bytes = window_bytes(host.caps(), wish.window_bytes);
             let has_messages = found.function.msi.is_some() || found.function.msix.is_some();
@@ -143,6 +138,7 @@ impl Owners {
             found.plan.pe,
             guest,
             block,
+            table,
         ));
         access.release_msi();
         Ok(Given {
@@ -181,6 +177,14 @@ impl Owners {
         let irq = describe::wire(found.bridge, found.function)?;
         let is_taken = self.list.iter().any(|owner| owner.lsi == Some(irq));
         (!is_taken).then_some(irq)
+    }
+}
+
+/// What a function with this source of its wire is told of that.
+pub(crate) const fn intx(lsi: Option<u32>) -> Intx {
+    match lsi {
+        Some(_) => Intx::Granted,
+        None => Intx::Denied,
     }
 }
 

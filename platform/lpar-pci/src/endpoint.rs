@@ -127,6 +127,22 @@ impl<B: Bridge> Access<B> {
         Ok(())
     }
 
+    /// Brings a reset to its end, if that comes; returns whether it has.
+    pub(crate) fn finish_reset(&self, wait: &mut dyn FnMut(u32)) -> bool {
+        let is_held = *self.progress.lock() == Progress::Held;
+        if is_held && self.end_reset().is_err() {
+            return false;
+        }
+        for _ in 0..MOST_STEPS {
+            match self.settle() {
+                Ok(Some(ms)) => wait(ms),
+                Ok(None) => return true,
+                Err(Failed) => return false,
+            }
+        }
+        false
+    }
+
     /// Whether a reset is under way, which stops it.
     pub fn is_resetting(&self) -> bool {
         *self.progress.lock() != Progress::None
@@ -267,19 +283,11 @@ impl<B: Bridge> Endpoint for Access<B> {
 
 /// Brings the resets of a partition's functions to their ends, none of its processors running, and lets those go that were
 /// reset with their bridge and that nobody else lets go; `wait` lets that many milliseconds pass.
-pub fn end_resets<B: Bridge>(accesses: &[&Access<B>], mut wait: impl FnMut(u32)) {
+pub fn end_resets<B: Bridge>(accesses: &[&Access<B>], wait: &mut dyn FnMut(u32)) {
     for access in accesses {
         access.forget_outage();
     }
     for access in accesses.iter().filter(|access| access.is_resetting()) {
-        if *access.progress.lock() == Progress::Held && access.end_reset().is_err() {
-            continue;
-        }
-        for _ in 0..MOST_STEPS {
-            match access.settle() {
-                Ok(Some(ms)) => wait(ms),
-                Ok(None) | Err(Failed) => break,
-            }
-        }
+        access.finish_reset(wait);
     }
 }

@@ -49,7 +49,7 @@ impl fmt::Display for AssignError {
             Self::Table => f.write_str("dma_window: its table is impossible"),
             Self::Activate(error) => error.fmt(f),
             Self::Window(error) => write!(f, "dma_window: {error}"),
-            Self::Dma(error) => write!(f, "dma_window: {error:?}"),
+            Self::Dma(error) => write!(f, "dma_window: {error}"),
             Self::Messages(error) => write!(f, "msi_quota: {error}"),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! [`Owners::assign`] gives a function to a partition, with its endpoint, DMA window, messages and wire. From then on the
 //! partition's calls come through [`Access`] (configuration space, messages), [`Flush`] (translations that the bridge has
-//! cached) and [`AllSources`] (interrupts), which `lpar` calls by traits of its own; [`quiesce`] is for its end. Whoever has
+//! cached) and [`AllSources`] (interrupts), which `lpar` calls by traits of its own; [`quiesce`] is for its end, and [`Owners::transfer`] gives one of
+//! them to another partition. Whoever has
 //! the machine gives a [`Bridge`] for each host bridge: how it is locked and reached. Nothing here knows which chip it is.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod error;
 mod flush;
 mod revival;
 mod sources;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -39,3 +41,4 @@ pub use error::AssignError;
 pub use flush::Flush;
 pub use revival::{Lost, Revival, Revived};
 pub use sources::{AllSources, Strays};
+pub use transfer::TransferError;

@@ -117,14 +117,9 @@ impl Plan {
         host: &mut dyn Ioda,
     ) -> Result<(), ApplyError> {
         let (function, plan) = self.device(topology, index)?;
-        let wrap = |error| ApplyError::Host(function.path, error);
         give_requesters(function, plan, host)?;
-        for segment in plan.segments.clone() {
-            host.map_m32(M32Segment(segment), plan.pe).map_err(wrap)?;
-        }
-        for share in plan.m64.into_iter().flatten() {
-            give_share(host, share, Some(plan.pe)).map_err(wrap)?;
-        }
+        give_ranges(plan, host, Some(plan.pe))
+            .map_err(|error| ApplyError::Host(function.path, error))?;
         let mut config = ConfigSpace::new(host, function.bdf);
         config
             .write16(COMMAND, decoding())
@@ -150,14 +145,7 @@ impl Plan {
         config
             .write16(COMMAND, 0)
             .map_err(|error| ApplyError::Config(function.path, error))?;
-        let wrap = |error| ApplyError::Host(function.path, error);
-        let reserved = host.caps().reserved_pe;
-        for share in plan.m64.into_iter().flatten() {
-            give_share(host, share, None).map_err(wrap)?;
-        }
-        for segment in plan.segments.clone() {
-            host.map_m32(M32Segment(segment), reserved).map_err(wrap)?;
-        }
+        give_ranges(plan, host, None).map_err(|error| ApplyError::Host(function.path, error))?;
         take_requesters(function, host)
     }
 
@@ -198,6 +186,23 @@ impl Plan {
         both.filter(|(function, _)| function.is_endpoint())
             .ok_or(ApplyError::Function)
     }
+}
+
+/// Gives the segments and what its BARs have of 64-bit windows to `pe`, or takes them back.
+#[inline(never)]
+fn give_ranges(
+    plan: &FunctionPlan,
+    host: &mut dyn Ioda,
+    pe: Option<PeNumber>,
+) -> Result<(), IodaError> {
+    for segment in plan.segments.clone() {
+        let pe = pe.unwrap_or(host.caps().reserved_pe);
+        host.map_m32(M32Segment(segment), pe)?;
+    }
+    for share in plan.m64.into_iter().flatten() {
+        give_share(host, share, pe)?;
+    }
+    Ok(())
 }
 
 /// Gives what a BAR has of 64-bit windows to `pe`, or takes it back. Others' segments of the same window stay.

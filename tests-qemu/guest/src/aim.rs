@@ -18,16 +18,16 @@ const FIRST: u64 = 16 << 20;
 const SPARED: u64 = 2 << 20;
 const MARK: u64 = 0x5649_4354 << 32;
 /// What the attacker's device carries.
-const LOADED: u64 = 0x1122_3344_5566_7788;
-const UNTOUCHED: u64 = 0x00c0_ffee_00c0_ffee;
+pub(crate) const LOADED: u64 = 0x1122_3344_5566_7788;
+pub(crate) const UNTOUCHED: u64 = 0x00c0_ffee_00c0_ffee;
 /// I/O bus addresses, as offsets into the window: of what the device loads, and of what may be hit.
-const SOURCE_AT: u64 = 0x6_0000;
-const TARGET_AT: u64 = 0x5_0000;
+pub(crate) const SOURCE_AT: u64 = 0x6_0000;
+pub(crate) const TARGET_AT: u64 = 0x5_0000;
 /// What a victim leaves in its device's register, which gives it inverted.
 const LIVE: u64 = 0x1234_5678;
 
-static SOURCE: Page = Page::new();
-static TARGET: Page = Page::new();
+pub(crate) static SOURCE: Page = Page::new();
+pub(crate) static TARGET: Page = Page::new();
 
 /// Reads the console until the end of a line; the words of it, as hexadecimal numbers, those that are none being zero.
 fn command() -> ([u64; 2], usize, bool) {
@@ -107,19 +107,19 @@ fn message(device: &Edu, address: u64, data: u64) -> Outcome {
 }
 
 /// The first I/O bus address of its window.
-fn base(device: &Edu) -> u64 {
+pub(crate) fn base(device: &Edu) -> u64 {
     device.function.bridge.window.base
 }
 
 /// Sets the entry for the page at an offset into its window.
-fn put(device: &Edu, at: u64, tce: u64) -> Outcome {
+pub(crate) fn put(device: &Edu, at: u64, tce: u64) -> Outcome {
     let window = device.function.bridge.window;
     let args = [u64::from(window.liobn), window.base + at, tce];
     ok("H_PUT_TCE", hcall(token::H_PUT_TCE, args)).map(drop)
 }
 
 /// Nothing is mapped, and what a former owner has mapped leads nowhere, here or there.
-fn starts_with_nothing(device: &Edu) -> Outcome {
+pub(crate) fn starts_with_nothing(device: &Edu) -> Outcome {
     TARGET.fill(UNTOUCHED);
     for at in [TARGET_AT, SOURCE_AT] {
         let window = device.function.bridge.window;

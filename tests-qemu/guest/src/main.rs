@@ -19,6 +19,7 @@ mod endings;
 mod hcall;
 mod mmu;
 mod options;
+mod owner;
 mod pci;
 mod race;
 mod rtas;
@@ -87,6 +88,7 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Orderly => endings::orderly(&platform),
         Mode::Aim => aim::aim(&platform),
         Mode::Victim => aim::victim(&platform),
+        Mode::Owner => owner::run(&platform),
         Mode::Echo => endings::echo(),
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),

@@ -33,6 +33,8 @@ pub(crate) enum Mode {
     Aim,
     /// Tell whether anything was reached.
     Victim,
+    /// Use an edu, if there is one, until stopped.
+    Owner,
     /// Echo the console's input until a line says `end`.
     Echo,
     /// Use all the time that the partition is given, and tell how much it was.
@@ -85,6 +87,7 @@ impl Options {
             "orderly" => Mode::Orderly,
             "aim" => Mode::Aim,
             "victim" => Mode::Victim,
+            "owner" => Mode::Owner,
             "echo" => Mode::Echo,
             "share" => Mode::Share,
             "attack" => Mode::Attack,

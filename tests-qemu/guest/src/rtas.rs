@@ -3,6 +3,7 @@
 use crate::cpu::{self, MAX_CPUS};
 use crate::hcall::{Page, hcall};
 use crate::tree::Platform;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use papr_abi::token;
 
@@ -56,5 +57,17 @@ pub(crate) fn prepare(platform: &Platform) {
 pub(crate) fn power_off() -> ! {
     loop {
         let _ = call(POWER_OFF.load(Relaxed), &[u32::MAX, u32::MAX], 1);
+    }
+}
+
+/// The operator's panel, by the token of display-character: its lines are the log's.
+pub(crate) struct Panel(pub(crate) u32);
+
+impl Write for Panel {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            let _ = call(self.0, &[u32::from(byte)], 1);
+        }
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ const LINE: u64 = 32;
 
 pub(super) fn show(request: &Request<'_>, page: &mut Page<'_>) -> Result<(), Problem> {
     let [address, count] = request.more_numbers()?;
-    let lpid = request.partition(|partition| partition.lpid)?;
+    let lpid = request.lpid()?;
     request
         .facts
         .registers(lpid, &mut |server, registers| match registers {

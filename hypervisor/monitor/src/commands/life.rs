@@ -4,7 +4,7 @@ use crate::command::{Argument, Problem, Request};
 use crate::facts::Change;
 
 fn change(request: &Request<'_>, change: Change) -> Result<(), Problem> {
-    let lpid = request.partition(|partition| partition.lpid)?;
+    let lpid = request.lpid()?;
     request.facts.change(lpid, change)
 }
 

@@ -122,7 +122,7 @@ pub(super) fn irq(request: &Request<'_>, page: &mut Page<'_>) -> Result<(), Prob
     let only = if request.word.is_empty() {
         None
     } else {
-        Some(request.partition(|partition| partition.lpid)?)
+        Some(request.lpid()?)
     };
     page.line(format_args!(
         "     irq kind    partition                        cpu priority"

@@ -58,6 +58,17 @@ pub const COMMANDS: &[Command] = &[
         run("pe freeze", "stops one, as an error does", pe::freeze),
     ),
     of(Argument::Pe, run("pe thaw", "lets it go on", pe::thaw)),
+    Command {
+        more: &[Argument::Partition],
+        ..of(
+            Argument::Pe,
+            run(
+                "pe move",
+                "gives it to a partition; both are off",
+                pe::hand_over,
+            ),
+        )
+    },
     may(
         Argument::Partition,
         show("irq", "interrupt sources, and where they go", lpar::irq),

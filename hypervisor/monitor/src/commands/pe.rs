@@ -1,7 +1,7 @@
-//! `pe list`, `pe show`, `pe freeze`, `pe thaw`.
+//! `pe list`, `pe show`, `pe freeze`, `pe thaw`, `pe move`.
 
 use super::Size;
-use crate::command::{Problem, Request};
+use crate::command::{Argument, Problem, Request};
 use crate::facts::{Facts, PeChange, PeName};
 use crate::page::Page;
 use core::fmt;
@@ -71,6 +71,16 @@ pub(super) fn thaw(request: &Request<'_>) -> Result<&'static str, Problem> {
     let pe = request.pe()?;
     request.facts.change_pe(pe, PeChange::Thaw)?;
     Ok("it goes on")
+}
+
+pub(super) fn hand_over(request: &Request<'_>) -> Result<&'static str, Problem> {
+    let pe = request.pe_or_location()?;
+    if request.more.is_empty() {
+        return Err(Problem::Missing(Argument::Partition));
+    }
+    let to = Request::new(request.more, request.facts).lpid()?;
+    request.facts.move_pe(pe, to)?;
+    Ok("it is being moved; the log tells when it is done")
 }
 
 /// Tells all that the endpoints have that are `wanted`, by name and owner of a function of theirs.
@@ -238,6 +248,36 @@ mod tests {
             assert_eq!(run("pe freeze", name), Err(Problem::NoPe), "{name}");
         }
         assert_eq!(machine.changed_pe.take(), None);
+    }
+
+    #[test]
+    fn an_endpoint_goes_to_a_partition_by_its_name_or_location() {
+        let machine = Machine::new();
+        let (command, _) = find(COMMANDS, "pe move").expect("a command");
+        let Run::Do(run) = command.run else {
+            panic!("it does something");
+        };
+        let run = |words| run(&Request::new(words, &machine));
+        let pe = PeName {
+            phb: 0,
+            pe: PeNumber(1),
+        };
+        for words in ["0:1 db", "phb0/00.0/00.0 2"] {
+            assert!(run(words).is_ok(), "{words}");
+            assert_eq!(machine.moved.take(), Some((pe, 2)));
+        }
+        for (words, problem) in [
+            ("0:1", Problem::Missing(Argument::Partition)),
+            ("0:1 x", Problem::NoPartition),
+            ("9:1 db", Problem::NoPe),
+            ("phb3/00.0/00.0 db", Problem::NoPe),
+            ("phb0 db", Problem::NoPe),
+            ("0:1 linux", Problem::Same),
+            ("1:2 linux", Problem::NotOff),
+        ] {
+            assert_eq!(run(words), Err(problem), "{words}");
+        }
+        assert_eq!(machine.moved.take(), None);
     }
 
     #[test]

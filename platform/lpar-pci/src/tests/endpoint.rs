@@ -211,7 +211,9 @@ fn resets_under_way_come_to_an_end_with_their_partition() {
     rests.access.begin_reset().expect("it can");
     rests.access.end_reset().expect("it can");
     let mut waited = 0;
-    end_resets(&[held.access, rests.access, idle.access], |ms| waited += ms);
+    end_resets(&[held.access, rests.access, idle.access], &mut |ms| {
+        waited += ms
+    });
     assert_eq!(waited, 1100);
     for given in [&held, &rests] {
         given.access.thaw(Freeze::all()).expect("it can");

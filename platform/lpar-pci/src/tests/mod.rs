@@ -4,6 +4,7 @@ mod assigning;
 mod calls;
 mod endpoint;
 mod revival;
+mod transfer;
 
 use crate::{AssignError, Bridge, Given, HostBridge, Owners, Wish};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};

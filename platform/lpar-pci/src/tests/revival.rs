@@ -157,13 +157,13 @@ fn who_cannot_recover_is_stopped_until_its_partition_starts_anew() {
     assert_eq!(card.access.stopped(), Freeze::all());
     assert!(card.access.begin_reset().is_err());
     assert!(!answers(board, bar(&card)) && !sends(board, CARD, &card));
-    end_resets(&[card.access], |_| ());
+    end_resets(&[card.access], &mut |_| ());
     assert_eq!(card.access.stopped(), Freeze::empty());
     work(&card);
     assert!(answers(board, bar(&card)) && sends(board, CARD, &card));
     // What the operator has stopped stays so.
     card.access.stop(Freeze::all()).expect("it can");
-    end_resets(&[card.access], |_| ());
+    end_resets(&[card.access], &mut |_| ());
     assert_eq!(card.access.stopped(), Freeze::all());
 }
 

@@ -5,9 +5,12 @@ use super::{Mistake, RAM_BASES, RAM_BYTES, Run};
 use crate::machine::{FUNCTIONS, function_of};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chacha20::rand_core::Rng;
 use ioda::{Freeze, PeNumber, Rid};
+use lpar::Lpar;
+use lpar::mmio::Mmio;
 use lpar_pci::Bridges;
 use papr_abi::PteIndex;
 
@@ -251,6 +254,58 @@ impl Run {
                     "function {function} masters the bus after its owner's restart"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// A function of partition `from` goes to the other, neither running: nothing of what its owner had set up stays.
+    pub(super) fn move_one(&mut self, from: usize) -> Result<(), String> {
+        let to = 1 - from;
+        self.restart(from)?;
+        self.restart(to)?;
+        let held = self.accesses[from].len() as u64;
+        if held == 0 {
+            return Ok(());
+        }
+        let place = self.below(held) as usize;
+        let access = self.accesses[from].remove(place);
+        let function = Arc::clone(&self.lpars[from].pci[place]);
+        let location = function.location.as_str();
+        let mut functions = self.functions.iter();
+        let owned = functions.position(|owned| owned.liobn == function.liobn);
+        let owned = owned.ok_or("a function is not known")?;
+        // Others would be reset too, where nothing resets it alone; the hypervisor refuses then.
+        if function.recovery.is_some() {
+            let renewed = access.renew(&mut |_| ());
+            renewed.map_err(|_| format!("{location}: it does not come back from its reset"))?;
+        }
+        let moved = self
+            .owners
+            .transfer(One(self.shared).all(), access, super::lpid(to));
+        moved.map_err(|error| format!("{location}: {error:?}"))?;
+        self.accesses[to].push(access);
+        let registers = self.accesses.clone().map(|accesses| {
+            let mut ranges = Vec::new();
+            let own = accesses.iter();
+            own.for_each(|access| access.add_registers(&mut ranges));
+            Mmio::new(ranges, RAM_BYTES)
+        });
+        let [left, right] = registers.map(|mmio| mmio.map_err(|error| format!("{error:?}")));
+        let (kept, all) = if from == 0 {
+            (left?, right?)
+        } else {
+            (right?, left?)
+        };
+        let removed = self.lpars[from].devices.get_mut().remove(location, kept);
+        let removed = removed.ok_or("its owner has not had it")?;
+        let Lpar { ram, devices, .. } = &mut self.lpars[to];
+        let inserted = devices.get_mut().insert(removed, all, ram);
+        inserted.map_err(|error| format!("{error:?}"))?;
+        self.functions[owned].lpar = to;
+        self.summary.moves += 1;
+        let owner = self.owners.iter().nth(owned);
+        if owner.is_none_or(|owner| owner.lpid != super::lpid(to)) {
+            return Err(format!("{location} is not its new owner's"));
         }
         Ok(())
     }

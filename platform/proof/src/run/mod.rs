@@ -43,6 +43,8 @@ pub struct Summary {
     pub done: u64,
     /// Driver calls that were refused, as they had to be.
     pub refused: u64,
+    /// Functions that went to another partition.
+    pub moves: u64,
 }
 
 impl core::ops::AddAssign for Summary {
@@ -52,6 +54,7 @@ impl core::ops::AddAssign for Summary {
         self.granted += other.granted;
         self.done += other.done;
         self.refused += other.refused;
+        self.moves += other.moves;
     }
 }
 

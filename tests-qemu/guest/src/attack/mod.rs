@@ -21,7 +21,7 @@ use crate::console::println;
 use crate::cpu::{self, DEC_FAR, MAX_CPUS};
 use crate::hcall::hcall;
 use crate::pci::{Edu, edu};
-use crate::rtas;
+use crate::rtas::{self, Panel};
 use crate::smp::{self, Order};
 use crate::trap;
 use crate::tree::Platform;
@@ -101,18 +101,6 @@ pub(crate) fn run(platform: &Platform) {
     } else {
         rtas::call(os_term, &[LIST as u32], 1)
     };
-}
-
-/// The operator's panel, by the token of display-character.
-struct Panel(u32);
-
-impl Write for Panel {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        for byte in text.bytes() {
-            let _ = rtas::call(self.0, &[u32::from(byte)], 1);
-        }
-        Ok(())
-    }
 }
 
 /// Makes `calls` calls on processor `number`, and transfers with `device` meanwhile.

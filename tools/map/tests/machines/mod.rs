@@ -89,6 +89,7 @@ fn give(phb: u8, bridge: &mut Bridge, cards: &[Card], lines: &mut Vec<String>) {
         });
     }
     assert_eq!(bridge.complaints(), Vec::<String>::new());
+    let grant_of = |index| grants.iter().copied().find(|grant| grant.index == index);
     let view = BridgeView {
         phb,
         caps: bridge.host.caps(),
@@ -96,7 +97,7 @@ fn give(phb: u8, bridge: &mut Bridge, cards: &[Card], lines: &mut Vec<String>) {
         topology: &topology,
         plan: &plan,
     };
-    map_dump::bridge(&view, grants.iter().copied(), &mut |record| {
+    map_dump::bridge(&view, &grant_of, &mut |record| {
         lines.push(record.to_string());
     });
 }
