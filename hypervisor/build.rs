@@ -3,6 +3,8 @@ fn main() {
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     println!("cargo::rerun-if-changed={root}/../linker/hypervisor.ld");
     println!("cargo::rustc-link-arg-bins=-T{root}/../linker/hypervisor.ld");
+    // Debuggers would take the lines of functions that were left out for those of address 0.
+    println!("cargo::rustc-link-arg-bins=-zdead-reloc-in-nonalloc=.debug_*=0xffffffffffffffff");
     // Functions of the same instructions, such as a generic one for two types of a size, are kept once.
     println!("cargo::rustc-link-arg-bins=--icf=all");
     if std::env::var_os("CARGO_FEATURE_P7IOC").is_some() {
