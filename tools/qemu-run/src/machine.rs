@@ -45,6 +45,12 @@ enum Firmware {
         initrd: PathBuf,
         command_line: String,
     },
+    /// QEMU's own firmware of the reference machine (skiboot), with a Linux kernel.
+    Skiboot {
+        kernel: PathBuf,
+        initrd: PathBuf,
+        command_line: String,
+    },
 }
 
 /// One QEMU machine: the reference machine unless told otherwise.
@@ -105,6 +111,20 @@ impl Machine {
                 command_line,
             },
             ..machine
+        }
+    }
+
+    /// Describes the reference machine with QEMU's firmware for it, skiboot, and a Linux kernel that has the machine to
+    /// itself: to compare with.
+    #[must_use]
+    pub fn bare(kernel: &Path, initrd: &Path, command_line: &str) -> Self {
+        Self {
+            firmware: Firmware::Skiboot {
+                kernel: kernel.to_owned(),
+                initrd: initrd.to_owned(),
+                command_line: command_line.to_owned(),
+            },
+            ..Self::new("")
         }
     }
 
@@ -279,12 +299,16 @@ impl Machine {
             .arg("-chardev")
             .arg(console)
             .args(["-serial", "chardev:console"]);
-        let pseries = match &self.firmware {
+        match &self.firmware {
             Firmware::Image(image) => {
                 command.arg("-bios").arg(image);
-                false
             }
             Firmware::Pseries {
+                kernel,
+                initrd,
+                command_line,
+            }
+            | Firmware::Skiboot {
                 kernel,
                 initrd,
                 command_line,
@@ -296,9 +320,9 @@ impl Machine {
                     .arg(initrd)
                     .arg("-append")
                     .arg(command_line);
-                true
             }
-        };
+        }
+        let pseries = matches!(self.firmware, Firmware::Pseries { .. });
         if let Some(bundle) = &self.bundle {
             // QEMU takes an initrd only with a kernel; an empty one is not loaded.
             command
@@ -403,6 +427,15 @@ mod tests {
                 "{expected} is not in {arguments:#?}"
             );
         }
+    }
+
+    #[test]
+    fn bare_linux_has_the_devices_where_partitions_have_them_and_no_image() {
+        let machine = Machine::bare(Path::new("vmlinux"), Path::new("initrd"), "quiet");
+        let arguments = arguments(&machine.e1000e("phb1/00.0/00.0").expect("fits"));
+        let has = |end: &str| arguments.iter().any(|argument| argument.ends_with(end));
+        assert!(has("bus=rp1,addr=00.0") && has("initrd"), "{arguments:#?}");
+        assert!(!has("-bios"), "{arguments:#?}");
     }
 
     #[test]

@@ -7,12 +7,15 @@
 #   bulkhead.test=break     the same, once the kernel has broken each PCI device and got it going again
 #   bulkhead.test=boot      print BH-READY and power off: for timing
 #   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
+#   bulkhead.test=rates     the same without counting calls, and then fetch what the web servers have, if there are any
+#   bulkhead.test=load      work with all that the machine has for bulkhead.seconds=N, check all of it, and power off
 #   bulkhead.test=lan       run the checks of virtual Ethernet against the partition that serves them, and power off
 #   bulkhead.test=lan-serve serve those of one other partition, and power off
 #   bulkhead.lan=N          the address on the virtual network is 10.9.0.N; bulkhead.peer=N that of the server
 #   bulkhead.cpus=N         how many CPUs must be online
 #   bulkhead.disk=SHA256    checksum of PATTERN.BIN on the NVMe disk
 #   bulkhead.port=PORT      port of a web server on the host
+#   bulkhead.more=PORT      port of another one that serves more
 #   bulkhead.page=SHA256    checksum of what it serves
 export PATH=/bin
 /bin/busybox mkdir -p /proc /sys /dev /mnt /tmp /etc
@@ -66,9 +69,24 @@ has_pci_class() {
 }
 
 ip link set lo up
-if has_pci_class 0x0200 && wait_for /sys/class/net/eth0; then
-    ip addr add 10.0.2.15/24 dev eth0
-    ip link set eth0 up
+# The first network card: an adapter of a device that is not the virtual Ethernet's.
+nic_adapter() {
+    for device in /sys/class/net/*/device; do
+        [ -e "$device" ] || return 1
+        [ "$(basename "$(readlink "$device/driver")")" = ibmveth ] || { basename "${device%/device}"; return 0; }
+    done
+    return 1
+}
+nic=
+if has_pci_class 0x0200; then
+    for try in $(seq 1 100); do
+        nic=$(nic_adapter) && break
+        sleep 0.1
+    done
+fi
+if [ -n "$nic" ]; then
+    ip addr add 10.0.2.15/24 dev "$nic"
+    ip link set "$nic" up
     ip route add default via 10.0.2.2
 fi
 if has_pci_class 0x0108; then
@@ -211,11 +229,15 @@ lan_serve() {
 
 # Time and what of it was spent idle, as the kernel has them; a state's name is that of the way to be idle.
 bench_at() {
-    echo "BH-BENCH at $1 $(sed -n 's/^now at \([0-9]*\) nsecs.*/now \1ns/p; s/^ *\.\(idle\|iowait\)_sleeptime *: *\([0-9.]*\) \([mn]\)secs.*/\1 \2\3s/p' /proc/timer_list | tr '\n' ' ')cedes $(cat /sys/devices/system/cpu/cpu0/cpuidle/state1/usage) interrupts $(nvme_interrupts)"
+    echo "BH-BENCH at $1 $(sed -n 's/^now at \([0-9]*\) nsecs.*/now \1ns/p; s/^ *\.\(idle\|iowait\)_sleeptime *: *\([0-9.]*\) \([mn]\)secs.*/\1 \2\3s/p' /proc/timer_list | tr '\n' ' ')cedes $(cat /sys/devices/system/cpu/cpu0/cpuidle/state1/usage || echo 0) interrupts $(nvme_interrupts)"
 }
 
 bench_read() {
     dd if=/dev/nvme0n1 of=/dev/null bs=1M count="$1" iflag=direct 2> /tmp/dd || echo "BH-BENCH failed $(cat /tmp/dd)"
+}
+
+bench_fetch() {
+    printf 'GET / HTTP/1.0\r\nHost: 10.0.2.2\r\n\r\n' | nc -w 60 10.0.2.2 "$1" | wc -c
 }
 
 bench_nvme() {
@@ -229,7 +251,22 @@ bench_nvme() {
             bench_at "$round $count after"
         done
     done
-    # Counting costs time, so after what is timed.
+}
+
+bench_network() {
+    bench_fetch "$(argument port)" > /dev/null
+    for round in 1 2 3; do
+        for port in port more; do
+            bench_at "net $round $port before"
+            bytes=$(bench_fetch "$(argument $port)")
+            bench_at "net $round $port after"
+            echo "BH-BENCH fetched $port $bytes"
+        done
+    done
+}
+
+# Counting costs time, so after what is timed.
+bench_hcalls() {
     mount -t tracefs tracefs /sys/kernel/tracing
     cd /sys/kernel/tracing/events/powerpc/hcall_entry
     for count in 16 144; do
@@ -238,7 +275,72 @@ bench_nvme() {
         sed -n "s/^{ opcode: *\([0-9]*\) } hitcount: *\([0-9]*\).*/BH-BENCH hcall $count \1 \2/p" hist
         echo '!hist:keys=opcode' > trigger
     done
-    echo "BH-BENCH end"
+}
+
+# What was lost and found again too late: such words of the kernel's are about interrupts that did not come.
+late() {
+    dmesg | grep -c -E 'timeout,|timed out|completion polled'
+}
+
+seconds() {
+    cut -d . -f 1 /proc/uptime
+}
+
+# Writes what differs each time, and reads it back from the disk and not from the cache; and what was there from the start.
+load_disk() {
+    seq "$1" "$(($1 + 200000))" > /tmp/wrote
+    cp /tmp/wrote /mnt/LOAD.BIN && cp /mnt/PATTERN.BIN /mnt/COPY.BIN && sync || return 1
+    echo 3 > /proc/sys/vm/drop_caches
+    cmp /tmp/wrote /mnt/LOAD.BIN || return 1
+    set -- $(sha256sum /mnt/COPY.BIN)
+    [ "$1" = "$(argument disk)" ]
+}
+
+# Each kind of work that the machine has, again and again.
+load() {
+    before=$(late)
+    works=
+    if [ -e /dev/nvme0n1 ]; then
+        mount -t vfat -o iocharset=ascii,utf8=0 /dev/nvme0n1 /mnt
+        works="$works disk"
+    fi
+    [ -z "$nic" ] || works="$works http"
+    if [ -n "$(argument peer)" ]; then
+        works="$works lan_fetch"
+    elif [ -n "$(argument lan)" ]; then
+        lan_data > /tmp/data
+        while :; do nc -l -p 7000 < /tmp/data; done &
+    fi
+    echo "BH-LOAD begins:$works"
+    rounds=0
+    failures=0
+    end=$(($(seconds) + $(argument seconds)))
+    while [ $rounds = 0 ] || [ "$(seconds)" -lt "$end" ]; do
+        rounds=$((rounds + 1))
+        for work in $works; do
+            case $work in
+            disk) load_disk $rounds ;;
+            *) check_$work ;;
+            esac > /tmp/said 2>&1 && continue
+            failures=$((failures + 1))
+            echo "BH-LOAD failed: $work in round $rounds: $(tail -n 1 /tmp/said)"
+        done
+    done
+    sync
+    # Those that are asked and not done: reads and writes. A disk with several paths counts them by path.
+    open=$(cat /sys/block/nvme*/inflight 2> /dev/null | awk '{ sum += $1 + $2 } END { print sum + 0 }')
+    requests=$(cat /sys/block/nvme*/stat 2> /dev/null | awk '{ sum += $1 + $5 } END { print sum + 0 }')
+    echo "BH-LOAD end rounds $rounds failures $failures late $(($(late) - before)) open $open requests $requests interrupts $(nvme_interrupts) done"
+    umount /mnt 2> /dev/null
+    # Who serves waits for who asks.
+    if [ -n "$(argument peer)" ]; then
+        for try in $(seq 1 600); do
+            echo end | nc -w 60 "10.9.0.$(argument peer)" 7002 2> /dev/null && break
+            sleep 0.5
+        done
+    elif [ -n "$(argument lan)" ]; then
+        nc -l -p 7002 > /dev/null < /tmp/open
+    fi
 }
 
 # How many endpoints the kernel has reset after errors.
@@ -299,7 +401,7 @@ run_checks() {
     check nvme-read check_nvme_read
     check nvme-write check_nvme_write
     check nvme-interrupts check_nvme_interrupts
-    grep -E 'CPU0|nvme|eth0' /proc/interrupts | sed 's/^/BH-NOTE /'
+    grep -E "CPU0|nvme|${nic:-eth0}" /proc/interrupts | sed 's/^/BH-NOTE /'
     # Since the start, in hundredths of a second: user, nice, system, idle, iowait, irq, softirq, steal.
     sed -n 's/^cpu  */BH-NOTE stat /p' /proc/stat
     check ping check_ping
@@ -356,6 +458,20 @@ boot)
     ;;
 bench)
     bench_nvme
+    bench_hcalls
+    echo "BH-BENCH end"
+    poweroff -f
+    ;;
+rates)
+    bench_nvme
+    [ -z "$(argument port)" ] || bench_network
+    echo "BH-BENCH end"
+    poweroff -f
+    ;;
+load)
+    mkfifo /tmp/open
+    exec 3<> /tmp/open
+    load
     poweroff -f
     ;;
 esac

@@ -22,6 +22,7 @@ mod memory;
 mod nvme;
 mod start;
 mod table;
+mod throughput;
 
 /// One number that was measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +143,10 @@ const CASES: &[Case] = &[
     Case {
         name: "reads from NVMe",
         run: nvme::nvme,
+    },
+    Case {
+        name: "throughput",
+        run: throughput::throughput,
     },
     Case {
         name: "Linux, in instructions",

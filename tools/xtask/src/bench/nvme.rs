@@ -3,19 +3,21 @@
 //! The guest reads with `dd`, 1 MiB at a time past its cache, once little and once much; the difference is free of what
 //! starting `dd` costs. Time is instructions, but for the time that the kernel has spent idle, which is taken away.
 
+use std::fmt::Display;
+
 use anyhow::{Context, Result, bail};
 
 use super::log::Log;
 use super::machine::counted;
 use super::{Bench, Figure, hcalls};
 
-const NVME: &str = "phb0/00.0/00.0";
+pub(super) const NVME: &str = "phb0/00.0/00.0";
 /// A hole: the host's own disk takes no part.
-const DISK_BYTES: u64 = 256 << 20;
+pub(super) const DISK_BYTES: u64 = 256 << 20;
 /// How much the guest reads, in MiB, as its init script has it.
-const LITTLE: u64 = 16;
-const MUCH: u64 = 144;
-const ROUNDS: u64 = 3;
+pub(super) const LITTLE: u64 = 16;
+pub(super) const MUCH: u64 = 144;
+pub(super) const ROUNDS: u64 = 3;
 /// Entries of a window in a MiB: pages of 4 KiB.
 const ENTRIES: f64 = 256.0;
 
@@ -33,7 +35,10 @@ pub(super) fn nvme(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     }
     let costs = Costs::measured(bench)?;
     let mut rounds = (1..=ROUNDS)
-        .map(|round| Ok(Moment::difference(&log, round)?.per_mib(&costs)))
+        .map(|round| {
+            let took = Moment::difference(&log, &round.to_string(), [LITTLE, MUCH])?;
+            Ok(took.per_mib(costs.cede))
+        })
         .collect::<Result<Vec<f64>>>()?;
     rounds.sort_by(f64::total_cmp);
     let calls = Calls::read(&log)?;
@@ -53,7 +58,7 @@ pub(super) fn nvme(bench: &Bench<'_>) -> Result<Vec<Figure>> {
 
 /// What the kernel knows at one time, all since its start.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-struct Moment {
+pub(super) struct Moment {
     /// Nanoseconds not spent idle.
     busy: f64,
     cedes: f64,
@@ -85,18 +90,22 @@ impl Moment {
         })
     }
 
-    /// What reading [`MUCH`] took more than reading [`LITTLE`].
-    fn difference(log: &Log, round: u64) -> Result<Self> {
-        let at = |count: u64, when: &str| {
+    /// What `much` of a `round` took more than `little`, as the guest names them.
+    pub(super) fn difference(
+        log: &Log,
+        round: &str,
+        [little, much]: [impl Display; 2],
+    ) -> Result<Self> {
+        let at = |count: &dyn Display, when: &str| {
             let title = format!("BH-BENCH at {round} {count} {when} ");
             let words = log.with_prefix(&title).next();
             Self::parse(words.with_context(|| format!("the guest printed no `{title}`"))?)
         };
-        let took = |count| -> Result<Self> {
+        let took = |count: &dyn Display| -> Result<Self> {
             let (before, after) = (at(count, "before")?, at(count, "after")?);
             Ok(after.minus(before))
         };
-        Ok(took(MUCH)?.minus(took(LITTLE)?))
+        Ok(took(&much)?.minus(took(&little)?))
     }
 
     fn minus(self, other: Self) -> Self {
@@ -106,9 +115,14 @@ impl Moment {
         }
     }
 
-    /// To the kernel the hypervisor's part of H_CEDE is idle time too: it is added.
-    fn per_mib(self, costs: &Costs) -> f64 {
-        (self.busy + self.cedes * costs.cede) / (MUCH - LITTLE) as f64
+    /// Instructions for each MiB read. To the kernel the hypervisor's part of H_CEDE is idle time too: it is added.
+    fn per_mib(self, cede: f64) -> f64 {
+        self.instructions(cede) / (MUCH - LITTLE) as f64
+    }
+
+    /// What was executed, if each H_CEDE takes `cede` of them.
+    pub(super) fn instructions(self, cede: f64) -> f64 {
+        self.busy + self.cedes * cede
     }
 }
 
@@ -244,10 +258,10 @@ mod tests {
             "BH-BENCH at 1 144 before now 10000ns idle 0.003000ms iowait 0.001ms cedes 2 interrupts 2",
             "BH-BENCH at 1 144 after now 22815000ns idle 10.003ms iowait 0.001ms cedes 131 interrupts 9",
         ]);
-        let took = Moment::difference(&log, 1).expect("all lines");
+        let took = Moment::difference(&log, "1", [LITTLE, MUCH]).expect("all lines");
         assert_eq!(took.cedes, 128.0);
-        assert_eq!(took.per_mib(&costs()), 100_000.0 + 400.0);
-        assert!(Moment::difference(&log, 2).is_err());
+        assert_eq!(took.per_mib(costs().cede), 100_000.0 + 400.0);
+        assert!(Moment::difference(&log, "2", [LITTLE, MUCH]).is_err());
         assert!(Moment::parse("now 1ns cedes 3").is_err());
         assert!(nanoseconds("12").is_err());
     }
