@@ -58,6 +58,9 @@ pub(crate) struct Context {
     /// How many calls the attacker makes beside Linux, which is booted again until it has.
     #[arg(long, default_value_t = 100_000)]
     pub(crate) attack_calls: u64,
+    /// How long the case `soak` has partitions work, in seconds.
+    #[arg(long, default_value_t = 15)]
+    pub(crate) soak_seconds: u64,
     /// More words for guest-test's command line in the case `guest-test`, such as `only=tce`.
     #[arg(long, default_value = "")]
     pub(crate) payload_words: String,

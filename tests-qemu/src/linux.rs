@@ -197,7 +197,7 @@ pub(crate) fn absent(name: &str) -> Part {
     }
 }
 
-fn verdict(result: Result<()>) -> Verdict {
+pub(crate) fn verdict(result: Result<()>) -> Verdict {
     match result {
         Ok(()) => Verdict::Passed,
         Err(error) => Verdict::Failed(format!("{error:#}")),
@@ -265,7 +265,7 @@ pub(crate) fn checks(
     Ok(parts)
 }
 
-fn copy_is_right(image: &Path) -> Result<()> {
+pub(crate) fn copy_is_right(image: &Path) -> Result<()> {
     let copy = disk::read_file(image, disk::COPY_FILE).context("the copy on the disk")?;
     ensure!(
         copy == disk::pattern(),
@@ -274,7 +274,7 @@ fn copy_is_right(image: &Path) -> Result<()> {
     Ok(())
 }
 
-fn ensure_served(server: &HttpFixture) -> Result<()> {
+pub(crate) fn ensure_served(server: &HttpFixture) -> Result<()> {
     ensure!(server.requests() >= 1, "the web server was never asked");
     Ok(())
 }

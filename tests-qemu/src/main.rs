@@ -3,7 +3,7 @@
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
 //! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail, [`lan`] has two of them on a virtual
 //! network, [`shared`] has partitions share processors, [`attacks`] has one attack the others, [`races`] has its processors meet,
-//! [`consoles`] types and reads where several partitions have a console, [`map`] reads what the hypervisor tells of itself, [`monitor`] asks it, [`trace`] reads what happened, [`program`] is a program at its serial line, [`life`] has it stop and start partitions, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
+//! [`consoles`] types and reads where several partitions have a console, [`map`] reads what the hypervisor tells of itself, [`monitor`] asks it, [`trace`] reads what happened, [`program`] is a program at its serial line, [`life`] has it stop and start partitions, [`soak`] does all of it at once for as long as wanted, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
 use std::process::ExitCode;
@@ -28,6 +28,7 @@ mod races;
 mod refusals;
 mod selftest;
 mod shared;
+mod soak;
 mod trace;
 
 use case::{Case, Outcome, Tally};
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         trace::CASES,
         program::CASES,
         life::CASES,
+        soak::CASES,
         selftest::CASES,
     ]
     .concat();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
 use machine_map::{Map, Owner};
-use qemu_run::{Machine, Session};
+use qemu_run::{HYPERVISOR_PREFIX, Machine, Session};
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, device, regex, stops_with};
@@ -84,6 +84,23 @@ impl<'a> Operator<'a> {
 
     pub(crate) fn line(&mut self, pattern: &str) -> Result<String> {
         Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
+    }
+
+    /// Types a command; the lines of its whole answer, without those of the log.
+    pub(crate) fn answer(&mut self, command: &str) -> Result<Vec<String>> {
+        let mark = self.session.mark();
+        self.types(&format!("{command}\r"))?;
+        // The line that was typed.
+        self.line(&format!("{command}$"))?;
+        while self.line("^(monitor> |-- more: .*--)$")?.starts_with("--") {
+            self.types(" ")?;
+        }
+        let typed = |line: &String| line.starts_with("monitor>") || line.starts_with("-- more");
+        let lines = self.session.lines_from(mark).into_iter();
+        Ok(lines
+            .filter(|line| !line.is_empty() && !line.starts_with(HYPERVISOR_PREFIX) && !typed(line))
+            .filter(|line| line != command)
+            .collect())
     }
 
     /// Types a command and meets lines of its answer in order, then the next prompt.

@@ -320,6 +320,20 @@ impl Session {
         self.shared.lock().text.lines().map(str::to_owned).collect()
     }
 
+    /// Returns a mark of what has come so far, for [`lines_from`](Self::lines_from).
+    #[must_use]
+    pub fn mark(&self) -> usize {
+        self.shared.lock().text.len()
+    }
+
+    /// Returns all lines since `mark`, the unfinished one last.
+    #[must_use]
+    pub fn lines_from(&self, mark: usize) -> Vec<String> {
+        let console = self.shared.lock();
+        let text = console.text.get(mark..).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Returns QEMU's own messages so far (its standard error).
     #[must_use]
     pub fn messages(&self) -> String {

@@ -159,6 +159,11 @@ pub(crate) struct Output {
 
 /// Runs `command`, showing its standard output while keeping it.
 pub(crate) fn stream(command: &mut Command) -> Result<Output> {
+    stream_to(command, |line| println!("{line}"))
+}
+
+/// Runs `command`, gives each line that it prints to `show`, and keeps it.
+pub(crate) fn stream_to(command: &mut Command, mut show: impl FnMut(&str)) -> Result<Output> {
     use std::io::{BufRead, BufReader};
     let mut child = command
         .stdout(Stdio::piped())
@@ -168,7 +173,7 @@ pub(crate) fn stream(command: &mut Command) -> Result<Output> {
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
-            println!("{line}");
+            show(&line);
             text += &line;
             text.push('\n');
         }

@@ -116,7 +116,7 @@ fn main() -> ExitCode {
             bench::bench(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }
         Command::Attack { calls } => test::attack(&workspace, *calls),
-        Command::Soak(arguments) => soak::soak(&workspace, arguments).map(|()| ExitCode::SUCCESS),
+        Command::Soak(arguments) => soak::soak(&workspace, arguments),
         Command::Mutants(arguments) => {
             mutants::mutants(&workspace, arguments).map(|()| ExitCode::SUCCESS)
         }

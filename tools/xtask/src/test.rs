@@ -11,7 +11,7 @@ use crate::check::{self, Tally};
 use crate::guests::{self, GUESTS};
 use crate::toolchain::clean_environment;
 use crate::workspace::Workspace;
-use crate::{build, process, pseries, run, setup};
+use crate::{build, process, pseries, run, setup, ui};
 
 /// Each manifest of examples/ and the line of a partition that shows that it works.
 const EXAMPLES: [(&str, &str); 5] = [
@@ -87,8 +87,50 @@ pub(crate) fn attack(workspace: &Workspace, calls: u64) -> Result<ExitCode> {
     Ok(tally.print())
 }
 
+/// Has partitions work under QEMU for so many `seconds`, and shows how far that is.
+pub(crate) fn soak(workspace: &Workspace, seconds: u64) -> Result<ExitCode> {
+    qemu_run::stop_all_on_interrupt(|| ());
+    setup::all(workspace)?;
+    build::images(workspace, &[build::Target::Bulkhead])?;
+    let bar = ui::seconds_bar(seconds, "Linux boots");
+    let seconds = seconds.to_string();
+    let options = ["--filter", "soak", "--soak-seconds", &seconds];
+    let tally = qemu_cases_to(workspace, &options, |line| match soak_progress(line) {
+        Some((at, of, rounds)) if !bar.is_hidden() => {
+            bar.set_length(of);
+            bar.set_position(at);
+            bar.set_message(rounds.to_owned());
+        }
+        _ => bar.suspend(|| println!("{line}")),
+    })?;
+    bar.finish_and_clear();
+    if tally.failed > 0 {
+        ui::note(format!(
+            "the log is in {}",
+            workspace.show(&workspace.logs().join("tests-qemu"))
+        ));
+    }
+    Ok(tally.print())
+}
+
+/// How many seconds of how many are over, and how many rounds were made, if `line` tells.
+fn soak_progress(line: &str) -> Option<(u64, u64, &str)> {
+    let (time, rounds) = line.strip_prefix("soak: at ")?.split_once(" s, ")?;
+    let (at, of) = time.split_once(" of ")?;
+    Some((at.parse().ok()?, of.parse().ok()?, rounds))
+}
+
 /// Runs the crate `tests-qemu` with `arguments` and reads its summary.
 fn qemu_cases(workspace: &Workspace, arguments: &[&str]) -> Result<Tally> {
+    qemu_cases_to(workspace, arguments, |line| println!("{line}"))
+}
+
+/// The same; each of its lines is given to `show`.
+fn qemu_cases_to(
+    workspace: &Workspace,
+    arguments: &[&str],
+    show: impl FnMut(&str),
+) -> Result<Tally> {
     let mut command = Command::new("cargo");
     clean_environment(&mut command);
     command.current_dir(workspace.root()).args([
@@ -113,7 +155,7 @@ fn qemu_cases(workspace: &Workspace, arguments: &[&str]) -> Result<Tally> {
         .arg("--logs")
         .arg(workspace.logs().join("tests-qemu"));
     command.args(arguments);
-    let output = check::stream(&mut command)?;
+    let output = check::stream_to(&mut command, show)?;
     let tally = summary(&output.text)
         .with_context(|| format!("`{}` ended without a summary line", process::show(&command)))?;
     if !output.success && tally.failed == 0 {
@@ -148,5 +190,12 @@ mod tests {
             })
         );
         assert_eq!(summary("guest-test: 9 passed, 9 failed\n"), None);
+    }
+
+    #[test]
+    fn a_soak_tells_how_far_it_is() {
+        let told = soak_progress("soak: at 12 of 70 s, 3 rounds");
+        assert_eq!(told, Some((12, 70, "3 rounds")));
+        assert_eq!(soak_progress("soak: 60 s, 3 rounds of restarts"), None);
     }
 }

@@ -23,6 +23,15 @@ pub(crate) fn bytes_bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// Makes a bar for work measured in seconds; on no terminal it prints nothing.
+pub(crate) fn seconds_bar(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("    {wide_bar} {pos} of {len} s, {eta} left, {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(what.to_owned());
+    bar
+}
+
 /// Makes a spinner for work of unknown length; on no terminal it prints nothing.
 pub(crate) fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
