@@ -1,12 +1,13 @@
 //! A virtual processor, as the other processors of its partition may see and change it.
 //!
 //! What only its own thread touches (the register context) belongs to the machine layer. All
-//! fields are atomics: no lock is ever held between two processors.
+//! fields are atomics, and what is written for it in the partition's memory has a lock.
 
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
+use lock::Mutex;
 use papr_abi::Server;
 
 /// Whether a virtual processor runs. Source: LoPAR 2.9, "query-cpu-stopped-state".
@@ -49,6 +50,9 @@ pub struct Vcpu {
     /// The most favoured priority of the virtual interrupts that wait for it to accept them, where its
     /// presentation controller is the machine's; 0xff without any.
     pub virtual_priority: AtomicU8,
+    /// Has its areas: who writes to them, and who registers them or takes them back. What was taken back is not written any
+    /// more, and a log is as long as it is where it is.
+    pub areas: Mutex<()>,
     /// Logical address of its VPA; [`Vcpu::NONE`] without one.
     pub vpa: AtomicU64,
     /// Logical address of its SLB shadow buffer; [`Vcpu::NONE`] without one.
@@ -88,6 +92,7 @@ impl Vcpu {
             ceded: AtomicBool::new(false),
             mfrr: AtomicU8::new(0xff),
             virtual_priority: AtomicU8::new(0xff),
+            areas: Mutex::new(()),
             vpa: AtomicU64::new(Self::NONE),
             slb_shadow: AtomicU64::new(Self::NONE),
             dispatch_log: AtomicU64::new(Self::NONE),
@@ -142,6 +147,8 @@ impl Vcpu {
         {
             return false;
         }
+        // One that was sent to the life before came too late for that.
+        self.attention.fetch_and(!attention::SYSTEM_RESET, Relaxed);
         self.entry.store(entry, Relaxed);
         self.argument.store(argument, Relaxed);
         self.state.store(VcpuState::Running as u8, Release);
@@ -189,5 +196,15 @@ mod tests {
         assert_eq!(vcpu.state(), VcpuState::Running);
         assert!(!vcpu.start(0x200, 8));
         assert_eq!(vcpu.start_point(), (0x100, 7));
+    }
+
+    #[test]
+    fn a_system_reset_that_came_too_late_is_not_for_the_next_life() {
+        let vcpu = Vcpu::new(Server(1), 0x10);
+        assert!(vcpu.start(0x100, 7));
+        vcpu.request(attention::SYSTEM_RESET | attention::LEAVE);
+        vcpu.set_state(VcpuState::Stopped);
+        assert!(vcpu.start(0x100, 7));
+        assert_eq!(vcpu.attention.load(Relaxed), attention::LEAVE);
     }
 }

@@ -77,6 +77,7 @@ fn set_count(lpar: &Lpar, vcpu: &Vcpu, next: impl Fn(u32) -> u32) {
     let count = next(vcpu.dispatches.load(Relaxed));
     // SeqCst: a partition that sees a processor ceded must also see it so in H_CONFER.
     vcpu.dispatches.store(count, SeqCst);
+    let _areas = vcpu.areas.lock();
     show_count(&lpar.ram, vcpu);
 }
 
@@ -90,10 +91,11 @@ pub fn note_wait(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) {
     for (total, ticks) in vcpu.waited.iter().zip(wait.ticks) {
         total.store(total.load(Relaxed).wrapping_add(ticks), Relaxed);
     }
+    let _areas = vcpu.areas.lock();
     show_waits(&lpar.ram, vcpu);
 }
 
-/// Stores what `vcpu` has waited in the area, if there is one.
+/// Stores what `vcpu` has waited in the area, if there is one; the caller has [`Vcpu::areas`].
 pub(crate) fn show_waits(ram: &GuestRam, vcpu: &Vcpu) {
     let area = vcpu.vpa.load(Relaxed);
     if area == Vcpu::NONE {
@@ -107,7 +109,7 @@ pub(crate) fn show_waits(ram: &GuestRam, vcpu: &Vcpu) {
     }
 }
 
-/// Stores the counts in the area, if there is one; the dispersion count is the second.
+/// Stores the counts in the area, if there is one; the dispersion count is the second. The caller has [`Vcpu::areas`].
 pub(crate) fn show_count(ram: &GuestRam, vcpu: &Vcpu) {
     let area = vcpu.vpa.load(Relaxed);
     if area == Vcpu::NONE {
@@ -131,6 +133,11 @@ pub fn log_wait(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) {
 
 #[cold]
 fn write_log(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) -> Result<(), crate::OutsideRam> {
+    let _areas = vcpu.areas.lock();
+    let log = vcpu.dispatch_log.load(Relaxed);
+    if log == Vcpu::NONE {
+        return Ok(());
+    }
     let ram = &lpar.ram;
     let area = vcpu.vpa.load(Relaxed);
     let at = |base: u64, offset: u64| GuestRealAddr(base.wrapping_add(offset));
@@ -145,7 +152,7 @@ fn write_log(lpar: &Lpar, vcpu: &Vcpu, wait: &Wait) -> Result<(), crate::Outside
         return Ok(());
     }
     let offset = (index % entries).wrapping_mul(vpa::DTL_ENTRY_BYTES);
-    let entry = at(vcpu.dispatch_log.load(Relaxed), offset);
+    let entry = at(log, offset);
     let codes = u64::from(wait.dispatch as u8) << 56 | u64::from(wait.preempt as u8) << 48;
     let [ready, entitled, dispatched] = wait.ticks.map(|ticks| ticks.min(u32::MAX.into()));
     let words = [
@@ -292,5 +299,56 @@ mod tests {
             vcpu.waited.each_ref().map(|total| total.load(Relaxed)),
             [0; 3]
         );
+    }
+
+    #[test]
+    fn a_log_is_written_neither_past_its_end_nor_once_it_was_taken_back() {
+        use core::sync::atomic::AtomicBool;
+        const SHORT: u64 = 0x8000;
+        const CLEAN: u64 = 0x7070_7070_7070_7070;
+        let bench = with_area();
+        let (lpar, vcpu) = (bench.lpar, &bench.lpar.vcpus[0]);
+        bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
+        let wait = Wait {
+            preempt: Preempt::Cede,
+            dispatch: Dispatch::Decrementer,
+            ticks: [5, 0, 0],
+            processor: 0x28,
+            srr0: 0,
+            srr1: 0,
+        };
+        let words = |from: u64| (from..from + 0x1000).step_by(8);
+        let register = |function: u64, at: u64| {
+            let args = [function << 45, 0, at];
+            assert_eq!(call(&bench, token::H_REGISTER_VPA, &args).0, 0);
+        };
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Relaxed) {
+                    log_wait(lpar, vcpu, &wait);
+                }
+            });
+            words(SHORT).for_each(|at| bench.write(at, 8, CLEAN));
+            for _ in 0..10_000 {
+                bench.write(LOG + vpa::SIZE, 4, 80 * 48);
+                register(vpa::function::REGISTER_DTL, LOG);
+                bench.write(SHORT + vpa::SIZE, 4, 48);
+                register(vpa::function::REGISTER_DTL, SHORT);
+                register(vpa::function::DEREGISTER_DTL, 0);
+                // Its only entry may have been written; afterwards nothing is.
+                words(SHORT)
+                    .take(6)
+                    .for_each(|at| bench.write(at, 8, CLEAN));
+                let changed = words(SHORT)
+                    .filter(|at| bench.read(*at, 8) != CLEAN)
+                    .count();
+                if changed > 0 {
+                    is_done.store(true, Relaxed);
+                }
+                assert_eq!(changed, 0);
+            }
+            is_done.store(true, Relaxed);
+        });
     }
 }

@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// How long each race lasts, milliseconds.
-const MILLISECONDS: u32 = 1200;
+const MILLISECONDS: u32 = 1000;
 
 /// Each of the four has a thread; the neighbour has the fifth.
 fn dedicated(context: &Context) -> Outcome {

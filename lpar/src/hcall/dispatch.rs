@@ -82,6 +82,8 @@ impl Hcall for RegisterVpa {
     fn run(self, caller: &mut Caller<'_>) -> HResult {
         let lpar = caller.lpar;
         let target = processor(lpar, self.processor)?;
+        // One that is stopped may be started meanwhile, and one that runs has its log written.
+        let _areas = target.areas.lock();
         let ours = target.server == caller.vcpu.server;
         if !ours && self.area != Area::DispatchLog && target.state() != VcpuState::Stopped {
             return Err(Refusal::new(HError::State, "processor is running"));

@@ -273,32 +273,28 @@ impl Call for ChangeMsi {
             }
             Change::Platform | Change::Default => (MsiKind::Msi, MsiAddress::Any),
         };
-        let had = function.msis().map_or(0, |msis| msis.count);
         if matches!(self.change, Change::Default) {
             function.take_msis();
         } else if let Err(error) = function.give_msis(kind, address, self.count) {
             return Err(match error {
                 MsiError::Unsupported => Failure::parameter("no such kind of interrupts"),
                 MsiError::Hardware => {
-                    mask(caller, function, 0, had);
+                    mask_rest(caller, function);
                     Failure::new(Status::Hardware, "the function or bridge failed")
                 }
             });
         }
-        mask(
-            caller,
-            function,
-            function.msis().map_or(0, |msis| msis.count),
-            had,
-        );
+        mask_rest(caller, function);
         report(function, outputs);
         Ok(Status::Success)
     }
 }
 
-/// Masks the function's messages from the `from`th to before the `to`th.
-fn mask(caller: &Caller<'_>, function: &PciFunction, from: u32, to: u32) {
-    for index in from..to {
+/// Masks all messages that could be the function's and are not now: another processor may have given it others meanwhile, so
+/// how many it had says nothing.
+fn mask_rest(caller: &Caller<'_>, function: &PciFunction) {
+    let has = function.msis().map_or(0, |msis| msis.count);
+    for index in has..function.reserved_msis {
         caller
             .lpar
             .reset_source(papr_abi::Irq(function.first_msi.0.saturating_add(index)));

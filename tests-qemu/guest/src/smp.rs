@@ -7,7 +7,7 @@ use crate::rtas;
 use crate::suite::{Fail, Outcome, status};
 use crate::trap;
 use crate::tree::Platform;
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use papr_abi::{token, vpa};
 
 /// What a secondary processor may be told to do.
@@ -139,6 +139,29 @@ pub(crate) fn together(cpus: usize, work: &(dyn Fn(usize) + Sync)) {
     }
 }
 
+/// What a processor does that is started: the address of what [`living`] was given, 0 to wait for orders.
+static LIFE: AtomicUsize = AtomicUsize::new(0);
+
+/// Does `act`, and has each processor that is started meanwhile do `life`, which is given its number and stops it. All that
+/// were started must have stopped when `act` is done.
+pub(crate) fn living<T>(life: &(dyn Fn(usize) + Sync), act: impl FnOnce() -> T) -> T {
+    LIFE.store((&raw const life).expose_provenance(), SeqCst);
+    let done = act();
+    LIFE.store(0, SeqCst);
+    done
+}
+
+/// Does what is at `address`, with the number of the processor that does it.
+///
+/// # Safety
+/// 1. `address` is that of a reference to the work, and both live until this is done.
+unsafe fn work_at(address: usize) {
+    let work = core::ptr::with_exposed_provenance::<&(dyn Fn(usize) + Sync)>(address);
+    // SAFETY: duty 1.
+    let work = unsafe { *work };
+    work(cpu::this_cpu());
+}
+
 /// Has `cpu` register `area` as its VPA, or deregister it with 0.
 pub(crate) fn register_vpa(cpu: usize, area: u64) -> Outcome {
     let before = give_with(cpu, Order::RegisterVpa, area);
@@ -172,6 +195,11 @@ pub(crate) extern "C" fn secondary_main() -> ! {
     let mailbox = &MAILBOXES[cpu::this_cpu() % MAX_CPUS];
     let msr = cpu::msr();
     cpu::set_dec(cpu::DEC_FAR);
+    let life = LIFE.load(SeqCst);
+    if life != 0 {
+        // SAFETY: `living` keeps what is there until this processor has stopped.
+        unsafe { work_at(life) };
+    }
     let _ = hcall(token::H_CPPR, [0xff]);
     mailbox.result[0].store(msr, SeqCst);
     mailbox.done.fetch_add(1, SeqCst);
@@ -217,11 +245,8 @@ pub(crate) extern "C" fn secondary_main() -> ! {
             crate::attack::storm(cpu::this_cpu(), calls, None);
             mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::Together as u64 {
-            let address = mailbox.argument.load(SeqCst) as usize;
-            let work = core::ptr::with_exposed_provenance::<&(dyn Fn(usize) + Sync)>(address);
-            // SAFETY: `together` waits until this is done, and keeps both references until then.
-            let work = unsafe { *work };
-            work(cpu::this_cpu());
+            // SAFETY: `together` waits until this is done, and keeps what is there until then.
+            unsafe { work_at(mailbox.argument.load(SeqCst) as usize) };
             mailbox.done.fetch_add(1, SeqCst);
         } else if order == Order::CedeForEver as u64 {
             loop {

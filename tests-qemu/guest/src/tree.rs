@@ -78,6 +78,9 @@ pub(crate) struct Platform {
     rtas: Option<TreeNode>,
 }
 
+// SAFETY: nothing in it changes, nor does the tree that it was read from; a node's pointers only name its parser.
+unsafe impl Sync for Platform {}
+
 fn cells(node: &TreeNode, name: &str) -> impl Iterator<Item = u32> + Clone + use<> {
     let bytes: &'static [u8] = node
         .raw_property(name)

@@ -63,15 +63,19 @@ fn msi_are_given_by_powers_of_two() {
 }
 
 #[test]
-fn fewer_messages_mask_those_that_are_gone_and_none_bring_the_lsi_back() {
+fn messages_that_there_are_not_are_masked_and_without_any_the_lsi_is_back() {
     let bench = Bench::new();
+    let all = bench.lpar.pci[0].reserved_msis;
+    let from = |first: u32| (first..all).map(|n| Irq(MSI.0 + n)).collect::<Vec<_>>();
     change(&bench, 0, 4, 5, 4);
     bench.sources.was_reset();
     assert_eq!(change(&bench, 0, 4, 3, 4)[1], 3);
-    assert_eq!(bench.sources.was_reset(), [Irq(MSI.0 + 3), Irq(MSI.0 + 4)]);
-    assert_eq!(change(&bench, 0, 4, 0, 4)[1], 0);
-    let gone = [Irq(MSI.0), Irq(MSI.0 + 1), Irq(MSI.0 + 2)];
-    assert_eq!(bench.sources.was_reset(), gone);
+    assert_eq!(bench.sources.was_reset(), from(3));
+    // Whatever it had: another processor may have switched one on meanwhile.
+    for _ in 0..2 {
+        assert_eq!(change(&bench, 0, 4, 0, 4)[1], 0);
+        assert_eq!(bench.sources.was_reset(), from(0));
+    }
     assert_eq!(*bench.pci[0].programmed.lock().unwrap(), None);
     assert_eq!(query(&bench, 0, 0), [OK, LSI.0 as i32, 0]);
     // A function without one has no interrupt at all then.
@@ -130,7 +134,7 @@ fn a_function_that_cannot_be_programmed_has_no_messages() {
     bench.sources.was_reset();
     *bench.pci[0].error.lock().unwrap() = Some(ConfigError::Hardware);
     assert_eq!(change(&bench, 0, 4, 3, 4)[0], HARDWARE);
-    assert_eq!(bench.sources.was_reset(), [MSI, Irq(MSI.0 + 1)]);
+    assert_eq!(bench.sources.was_reset().len(), 16);
     assert_eq!(change(&bench, 0, 0, 0, 4)[1], 0);
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn one_message(platform: &Platform, device: &Edu) -> Result<u32, Fail
     Ok(source.out[0])
 }
 /// Sets MSI enable as an operating system does once it has its sources.
-fn enable(platform: &Platform, device: &Edu, on: u32) -> Outcome {
+pub(crate) fn enable(platform: &Platform, device: &Edu, on: u32) -> Outcome {
     if let Some(at) = device.function.capability(platform, 5)? {
         let control = device.function.get(platform, at + 2, 2)?;
         device
@@ -63,7 +63,7 @@ pub(crate) fn release(platform: &Platform, device: &Edu) -> Outcome {
     )?;
     quiet(platform)
 }
-fn route(platform: &Platform, source: u32, priority: u32) -> Outcome {
+pub(crate) fn route(platform: &Platform, source: u32, priority: u32) -> Outcome {
     let reply = rtas::named(
         platform,
         "ibm,set-xive",
@@ -84,10 +84,10 @@ fn route(platform: &Platform, source: u32, priority: u32) -> Outcome {
     )
 }
 /// How long an interrupt may take that must come.
-pub(super) const PATIENCE_MS: u64 = cpu::PATIENCE / TICKS_PER_MS;
+pub(crate) const PATIENCE_MS: u64 = cpu::PATIENCE / TICKS_PER_MS;
 
 /// The interrupt that becomes pending within `ms`, taken by H_XIRR; 0 when none does.
-pub(super) fn pending(ms: u64) -> Result<u64, Fail> {
+pub(crate) fn pending(ms: u64) -> Result<u64, Fail> {
     let start = cpu::timebase();
     loop {
         let word = xirr()?;

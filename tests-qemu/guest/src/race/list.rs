@@ -18,7 +18,9 @@ const ENTRIES: u64 = 512;
 /// The pages that lists name, and what is in each word of theirs.
 const PAGES: u64 = 1024;
 const MARK: u64 = 0x6d61_726b_6d61_726b;
-/// What the device's buffer has before it reads: a page that it may not read leaves that, or ones.
+/// The first entries are never without a page, and the device reads by them.
+const READABLE: u64 = 16;
+/// What the device's buffer has before it reads.
 const BLANK: u64 = 0x626c_616e_626c_616e;
 /// Where in the window the entries are that lists are for, the blank page, and what the device has read.
 const LISTED_AT: u64 = 0x40_0000;
@@ -47,9 +49,9 @@ struct Race<'a> {
     refused: AtomicU64,
 }
 
-fn legal(dice: &mut Dice) -> u64 {
+fn legal(at: u64, dice: &mut Dice) -> u64 {
     match dice.below(8) {
-        0 => 0,
+        0 if at >= READABLE => 0,
         _ => SPARE + 4096 * dice.below(PAGES) | 3,
     }
 }
@@ -61,18 +63,19 @@ fn is_legal(tce: u64) -> bool {
 impl Race<'_> {
     /// Sets an entry of the list to a page that is not the partition's, and soon to another of its own.
     fn spoil(&self, dice: &mut Dice) {
-        let few = if dice.below(2) == 0 { 16 } else { ENTRIES };
-        let at = dice.below(few) as usize;
-        if is_legal(LIST.get(at)) {
+        let few = [READABLE, ENTRIES][dice.below(2) as usize];
+        let at = dice.below(few);
+        let place = at as usize;
+        if is_legal(LIST.get(place)) {
             let foreign = [
                 self.foreign,
                 self.foreign + 4096 * dice.below(4096),
                 1 << 40,
             ];
             let foreign = foreign.get(dice.below(3) as usize).copied().unwrap_or(0);
-            LIST.set(at, foreign | 3);
+            LIST.set(place, foreign | 3);
             cpu::spin(dice.below(200));
-            LIST.set(at, legal(dice));
+            LIST.set(place, legal(at, dice));
             cpu::spin(dice.below(4000));
         }
     }
@@ -107,14 +110,9 @@ impl Race<'_> {
     fn read(&self, dice: &mut Dice, device: &Edu) -> Outcome {
         let base = self.window.base;
         device.dma_in(base + BLANK_AT, 4096)?;
-        device.dma_in(base + LISTED_AT + 4096 * dice.below(16), 4096)?;
+        device.dma_in(base + LISTED_AT + 4096 * dice.below(READABLE), 4096)?;
         device.dma_out(base + READ_AT, 4096)?;
-        for n in 0..512 {
-            let word = READ.get(n);
-            if ![MARK, BLANK, u64::MAX].contains(&word) {
-                self.wrong.not(4, word);
-            }
-        }
+        (0..512).for_each(|n| self.wrong.same(4, READ.get(n), MARK));
         Ok(())
     }
 }
@@ -133,7 +131,7 @@ fn lists_change_while_they_are_read(platform: &Platform) -> Outcome {
     };
     (0..PAGES).for_each(|n| page(SPARE + 4096 * n).fill(MARK));
     BLANKS.fill(BLANK);
-    BEFORE.fill(0);
+    BEFORE.fill(SPARE | 3);
     LIST.fill(SPARE | 3);
     let liobn = u64::from(window.liobn);
     for (at, tce) in [(BLANK_AT, BLANKS.real() | 1), (READ_AT, READ.real() | 3)] {
@@ -146,7 +144,8 @@ fn lists_change_while_they_are_read(platform: &Platform) -> Outcome {
         let all = [liobn, window.base + LISTED_AT, 0, ENTRIES];
         ok("H_STUFF_TCE", hcall(token::H_STUFF_TCE, all))
     };
-    clear()?;
+    let all = [liobn, window.base + LISTED_AT, LIST.real(), ENTRIES];
+    ok("H_PUT_TCE_INDIRECT", hcall(token::H_PUT_TCE_INDIRECT, all))?;
     let (reads, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     team.race(&wrong, &|number, dice| match number {
         0 => match race.read(dice, &device) {

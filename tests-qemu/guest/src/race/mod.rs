@@ -2,14 +2,18 @@
 //! whatever their order is checked.
 //!
 //! A race lasts as long as `ms=N` says. Whatever does not hold ends it and is told ([`Wrong`]). [`list`] is about lists that
-//! change while they are read, [`group`] about one group of the page table.
+//! change while they are read, [`group`] about one group of the page table, [`messages`] about a function's, [`lives`] about
+//! processors that start and stop, [`areas`] about what the hypervisor writes for them.
 #![expect(
     unsafe_code,
     reason = "pages past the payload's own are reached by address"
 )]
 
+mod areas;
 mod group;
 mod list;
+mod lives;
+mod messages;
 
 use crate::attack::Dice;
 use crate::cpu::{self, TICKS_PER_MS};
@@ -20,7 +24,13 @@ use crate::tree::Platform;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 /// Every race.
-pub(crate) const TABLES: &[&[Case]] = &[list::CASES, group::CASES];
+pub(crate) const TABLES: &[&[Case]] = &[
+    list::CASES,
+    group::CASES,
+    messages::CASES,
+    lives::CASES,
+    areas::CASES,
+];
 
 /// Memory from here on is nobody's: the payload is below. The partition has 64 MiB.
 const SPARE: u64 = 16 << 20;
@@ -81,19 +91,24 @@ impl Wrong {
     }
 }
 
-/// All processors of the partition, at work together.
+/// Processors of the partition, at work together.
 struct Team<'a> {
     platform: &'a Platform,
+    cpus: usize,
 }
 
 impl<'a> Team<'a> {
     /// Starts them all, which must be `least` at least.
     fn new(platform: &'a Platform, least: usize) -> Result<Self, Fail> {
+        Self::some(platform, platform.cpus, least)
+    }
+    /// Starts `cpus` of them, of which there must be `least` at least.
+    fn some(platform: &'a Platform, cpus: usize, least: usize) -> Result<Self, Fail> {
         if platform.cpus < least {
             return Err(Fail::Skip("too few processors"));
         }
-        (1..platform.cpus).try_for_each(|number| smp::start(platform, number))?;
-        Ok(Self { platform })
+        (1..cpus).try_for_each(|number| smp::start(platform, number))?;
+        Ok(Self { platform, cpus })
     }
     /// Has each do `work`, which is given the processor's number and numbers by chance, again and again for as long as a race
     /// lasts, or until something is wrong.
@@ -103,7 +118,7 @@ impl<'a> Team<'a> {
     /// As [`Team::race`], for `milliseconds`.
     fn race_for(&self, milliseconds: u64, wrong: &Wrong, work: &(dyn Fn(usize, &mut Dice) + Sync)) {
         let end = cpu::timebase() + milliseconds * TICKS_PER_MS;
-        smp::together(self.platform.cpus, &|number| {
+        smp::together(self.cpus, &|number| {
             let mut dice = Dice::new(cpu::timebase() << 8 | number as u64);
             while cpu::timebase() < end && !wrong.is_any() {
                 work(number, &mut dice);
@@ -112,6 +127,6 @@ impl<'a> Team<'a> {
     }
     /// Stops all but the one that asks.
     fn end(self) -> Outcome {
-        (1..self.platform.cpus).try_for_each(|number| smp::stop(self.platform, number))
+        (1..self.cpus).try_for_each(|number| smp::stop(self.platform, number))
     }
 }
