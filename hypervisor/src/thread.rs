@@ -168,10 +168,9 @@ pub(crate) fn first_context(partition: &Partition, vcpu: &Vcpu) -> GuestContext 
         *r3 = argument;
     }
     lpar::xics::reset_server(&partition.lpar.machine, vcpu);
-    log::info!(
-        "partition {}: vcpu {} starts at {entry:#x}",
-        partition.lpar.name,
-        vcpu.server.0
+    partition.lpar.tell(
+        log::Level::Info,
+        format_args!("vcpu {} starts at {entry:#x}", vcpu.server.0),
     );
     context
 }

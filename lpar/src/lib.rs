@@ -31,6 +31,7 @@ pub mod hpt;
 pub mod icp;
 pub mod interrupt;
 mod life;
+mod lines;
 pub mod load;
 pub mod machine;
 pub mod mmio;

@@ -6,6 +6,7 @@ use crate::epow::Epow;
 use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::mode::Modes;
 use crate::hpt::Hpt;
+use crate::lines::Lines;
 use crate::machine::{Machine, Terminal};
 use crate::mmio::Mmio;
 use crate::nvram::Nvram;
@@ -136,6 +137,7 @@ pub struct Lpar {
     /// One for each virtual processor.
     scratch: Vec<Scratch>,
     refusals: Refusals,
+    lines: Lines,
     unknown_seen: AtomicU64,
 }
 
@@ -208,6 +210,7 @@ impl Lpar {
             log_ids: AtomicU32::new(0),
             time_offset_ns: AtomicI64::new(0),
             refusals: Refusals::new(),
+            lines: Lines::new(),
             unknown_seen: AtomicU64::new(0),
         }
     }
@@ -276,6 +279,32 @@ impl Lpar {
             format_args!("status {}", failure.status as i32),
             failure.cause,
         );
+    }
+
+    /// Puts a line about the partition in the log; or leaves it out, when it has caused too many of late, which its next line
+    /// tells. For what it can have come again and again.
+    #[inline(never)]
+    pub fn tell(&self, level: log::Level, line: fmt::Arguments<'_>) {
+        if self.may_tell() {
+            self.told(level, line);
+        } else {
+            self.lines.leave_out();
+        }
+    }
+
+    /// Returns whether it may cause another line just now, and then counts it.
+    pub(crate) fn may_tell(&self) -> bool {
+        let clock = self.machine.clock;
+        self.lines.take(clock.timebase(), clock.timebase_hz())
+    }
+
+    /// Puts a line that is counted in the log.
+    pub(crate) fn told(&self, level: log::Level, line: fmt::Arguments<'_>) {
+        let left_out = self.lines.left_out();
+        if left_out > 0 {
+            log::warn!("partition {}: {left_out} lines left out", self.name);
+        }
+        log::log!(level, "partition {}: {line}", self.name);
     }
 
     fn note(&self, vcpu: &Vcpu, call: &str, code: fmt::Arguments<'_>, cause: &str) {

@@ -2,7 +2,7 @@
 //!
 //! A case is a row of a table: [`payload`] runs `guest-test` as a partition, [`refusals`] offers what must be
 //! refused, [`linux`] boots Debian's kernels, [`eeh`] has their devices fail, [`lan`] has two of them on a virtual
-//! network, [`shared`] has partitions share processors, [`attacks`] has one attack the others, [`races`] has its processors meet,
+//! network, [`shared`] has partitions share processors, [`attacks`] has one attack the others, [`races`] has its processors meet, [`floods`] has one flood what all have,
 //! [`consoles`] types and reads where several partitions have a console, [`map`] reads what the hypervisor tells of itself, [`monitor`] asks it, [`trace`] reads what happened, [`program`] is a program at its serial line, [`life`] has it stop and start partitions, [`soak`] does all of it at once for as long as wanted, [`selftest`] runs the host's tests on the machine itself. Each prints `test NAME ... ok`; the last line is `N passed, N failed`.
 //! [`context`] knows where images and logs are; the machines are `qemu-run`'s, the bundles `bundle`'s.
 
@@ -16,6 +16,7 @@ mod consoles;
 mod context;
 mod crashes;
 mod eeh;
+mod floods;
 mod lan;
 mod life;
 mod linux;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         shared::CASES,
         attacks::CASES,
         races::CASES,
+        floods::CASES,
         p7ioc::CASES,
         map::CASES,
         monitor::CASES,

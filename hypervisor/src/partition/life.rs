@@ -96,18 +96,22 @@ impl Partition {
         let placed = timebase();
         match loaded {
             Ok(loaded) => {
-                log::info!(
-                    "partition {}: scrubbed in {} us, {} KiB of images copied and device tree made in {} us",
-                    self.lpar.name,
-                    scrubbed.wrapping_sub(start) / MICROSECOND,
-                    loaded.copied / 1024,
-                    placed.wrapping_sub(scrubbed) / MICROSECOND
+                self.lpar.tell(
+                    log::Level::Info,
+                    format_args!(
+                        "scrubbed in {} us, {} KiB of images copied and device tree made in {} us",
+                        scrubbed.wrapping_sub(start) / MICROSECOND,
+                        loaded.copied / 1024,
+                        placed.wrapping_sub(scrubbed) / MICROSECOND
+                    ),
                 );
-                log::info!(
-                    "partition {}: device tree at {:#x}, {} bytes",
-                    self.lpar.name,
-                    self.lpar.ram.base().0 + loaded.tree,
-                    loaded.tree_bytes
+                self.lpar.tell(
+                    log::Level::Info,
+                    format_args!(
+                        "device tree at {:#x}, {} bytes",
+                        self.lpar.ram.base().0 + loaded.tree,
+                        loaded.tree_bytes
+                    ),
                 );
                 self.life.begin();
                 if let Some(first) = self.lpar.vcpus.first() {
@@ -200,11 +204,11 @@ impl Partition {
         match self.life.conclude(stopped) {
             None => {}
             Some(End::Restart) => {
-                log::info!("partition {name}: restarts");
+                self.lpar.tell(log::Level::Info, format_args!("restarts"));
                 self.begin_anew();
             }
             Some(End::Start) => {
-                log::info!("partition {name}: starts");
+                self.lpar.tell(log::Level::Info, format_args!("starts"));
                 self.begin_anew();
             }
             Some(End::PowerOff) => {

@@ -35,15 +35,15 @@ impl Panel {
         self.0.lock().used = 0;
     }
 
-    /// Takes `character`; calls `show` with the line when that ends it. What goes past the end of a
-    /// line is dropped, and so is what ASCII does not display.
-    fn put(&self, character: u8, show: impl FnOnce(&[u8])) {
+    /// Takes `character`; calls `show` with the line when that ends it, which stays if it is not shown; returns whether it was
+    /// taken. What goes past the end of a line is dropped, and so is what ASCII does not display.
+    fn put(&self, character: u8, show: impl FnOnce(&[u8]) -> bool) -> bool {
         let mut line = self.0.lock();
         match character {
             CARRIAGE_RETURN | LINE_FEED | FORM_FEED => {
                 let text = line.text.get(..line.used).unwrap_or_default();
-                if !text.is_empty() {
-                    show(text);
+                if !text.is_empty() && !show(text) {
+                    return false;
                 }
                 line.used = 0;
             }
@@ -56,6 +56,7 @@ impl Panel {
             }
             _ => {}
         }
+        true
     }
 }
 
@@ -63,7 +64,7 @@ impl Panel {
 ///
 /// Source: LoPAR 2.9, "display-character"; "RTAS Access to Hypervisor Virtualized Resources", R1-11.
 /// Input: the character, its low 8 bits. Carriage return, line feed and form feed end the line. No
-/// failures.
+/// failures; returns [`Status::Busy`] for one that ends a line, while the partition has caused too many lines of the log of late.
 #[doc(alias = "display-character")]
 #[derive(Debug)]
 pub(super) struct DisplayCharacter {
@@ -81,10 +82,21 @@ impl Call for DisplayCharacter {
 
     fn run(self, caller: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
         let lpar = caller.lpar;
-        lpar.panel.put(self.character, |line| {
-            log::info!("partition {}: panel: {}", lpar.name, line.escape_ascii());
+        let is_taken = lpar.panel.put(self.character, |line| {
+            let may = lpar.may_tell();
+            if may {
+                lpar.told(
+                    log::Level::Info,
+                    format_args!("panel: {}", line.escape_ascii()),
+                );
+            }
+            may
         });
-        Ok(Status::Success)
+        Ok(if is_taken {
+            Status::Success
+        } else {
+            Status::Busy
+        })
     }
 }
 
@@ -98,6 +110,7 @@ mod tests {
         for &byte in text {
             panel.put(byte, |line| {
                 lines.push(String::from_utf8(line.to_vec()).unwrap());
+                true
             });
         }
         lines
@@ -109,6 +122,19 @@ mod tests {
             lines(b"Linux ppc64le\r\n#1\r\x0crest"),
             ["Linux ppc64le", "#1"]
         );
+    }
+
+    #[test]
+    fn a_line_that_is_not_shown_stays_and_is_shown_later() {
+        let panel = Panel::new();
+        assert!(panel.put(b'a', |_| false));
+        assert!(!panel.put(b'\n', |_| false));
+        let mut shown: Vec<u8> = vec![];
+        assert!(panel.put(b'\n', |line| {
+            shown.extend(line);
+            true
+        }));
+        assert_eq!(shown, b"a");
     }
 
     #[test]

@@ -89,10 +89,9 @@ impl Call for OsTerm {
             }
         }
         let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-        log::error!(
-            "partition {}: os-term: {}",
-            caller.lpar.name,
-            text.escape_ascii()
+        caller.lpar.tell(
+            log::Level::Error,
+            format_args!("os-term: {}", text.escape_ascii()),
         );
         match caller.lpar.after_crash {
             AfterCrash::GoOn => {}

@@ -16,6 +16,7 @@ mod cases;
 mod console;
 mod cpu;
 mod endings;
+mod floods;
 mod hcall;
 mod mmu;
 mod options;
@@ -93,6 +94,8 @@ extern "C" fn rust_main(tree: *const u8, initrd: u64, open_firmware: u64) -> ! {
         Mode::Share => share::run(&platform),
         Mode::Attack => attack::run(&platform),
         Mode::Flood => endings::flood(),
+        Mode::Floods => floods::flood(&platform),
+        Mode::Watch => floods::watch(&platform),
         Mode::Race => {
             suite::run(&platform, race::TABLES);
         }

@@ -43,6 +43,10 @@ pub(crate) enum Mode {
     Attack,
     /// Print lines as fast as they are taken, until something is typed.
     Flood,
+    /// Cause lines and calls of every kind as fast as they are taken, then crash.
+    Floods,
+    /// Tell the time now and then, then echo.
+    Watch,
     /// Run the cases in which all processors meet.
     Race,
 }
@@ -53,7 +57,7 @@ pub(crate) struct Options {
     only: &'static str,
     skip: &'static str,
     pub(crate) mode: Mode,
-    /// How long `mode=share` runs, or each race of `mode=race`.
+    /// How long `mode=share` runs, each race of `mode=race`, or each life of `mode=floods`.
     pub(crate) milliseconds: u64,
     /// How long after the machine's start `mode=bench` and `mode=handover` begin, at the earliest.
     pub(crate) after: u64,
@@ -92,6 +96,8 @@ impl Options {
             "share" => Mode::Share,
             "attack" => Mode::Attack,
             "flood" => Mode::Flood,
+            "floods" => Mode::Floods,
+            "watch" => Mode::Watch,
             "race" => Mode::Race,
             _ => Mode::Test,
         };

@@ -5,6 +5,7 @@ use crate::hcall::{Page, hcall};
 use crate::tree::Platform;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use papr_abi::rtas::Status;
 use papr_abi::token;
 
 static BLOCKS: [Page; MAX_CPUS] = [const { Page::new() }; MAX_CPUS];
@@ -66,7 +67,8 @@ pub(crate) struct Panel(pub(crate) u32);
 impl Write for Panel {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            let _ = call(self.0, &[u32::from(byte)], 1);
+            // It may have to wait for its turn.
+            while call(self.0, &[u32::from(byte)], 1).status == i64::from(Status::Busy as i32) {}
         }
         Ok(())
     }
