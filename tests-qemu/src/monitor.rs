@@ -95,11 +95,14 @@ impl<'a> Operator<'a> {
         while self.line("^(monitor> |-- more: .*--)$")?.starts_with("--") {
             self.types(" ")?;
         }
-        let typed = |line: &String| line.starts_with("monitor>") || line.starts_with("-- more");
-        let lines = self.session.lines_from(mark).into_iter();
-        Ok(lines
-            .filter(|line| !line.is_empty() && !line.starts_with(HYPERVISOR_PREFIX) && !typed(line))
-            .filter(|line| line != command)
+        let lines = self.session.lines_from(mark);
+        // A part of the prompt may have come before the mark; below the line that was typed nothing ends as that does.
+        let typed = lines.iter().rposition(|line| line.ends_with(command));
+        let below = lines.into_iter().skip(typed.map_or(0, |at| at + 1));
+        let is_prompt = |line: &String| line.starts_with("monitor>") || line.starts_with("-- more");
+        Ok(below
+            .filter(|line| !line.is_empty() && !line.starts_with(HYPERVISOR_PREFIX))
+            .filter(|line| !is_prompt(line))
             .collect())
     }
 
