@@ -1,6 +1,6 @@
 //! The monitor: what it answers while partitions run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
@@ -114,6 +114,23 @@ impl<'a> Operator<'a> {
         }
         self.line("^monitor> $").map(drop)
     }
+
+    /// Types a command again and again, until a line of its answer matches.
+    fn asks_until(&mut self, command: &str, line: &str) -> Result<()> {
+        let (wanted, start) = (regex(line)?, Instant::now());
+        while !self
+            .answer(command)?
+            .iter()
+            .any(|line| wanted.is_match(line))
+        {
+            ensure!(
+                start.elapsed() < self.limit,
+                "`{command}` does not come to tell `{line}`"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
 }
 
 fn tells_what_a_partition_owns(context: &Context) -> Outcome {
@@ -192,7 +209,8 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
     // Left and entered again: what was typed before is still there to be called back.
     operator.types("\x1dm")?;
     operator.line("^monitor> $")?;
-    operator.asks("lpar list", &["^ +2 two +off "])?;
+    // It has told that it ends; that its processor has stopped comes after.
+    operator.asks_until("lpar list", "^ +2 two +off ")?;
     operator.types("\x1b[A\x1b[A\r")?;
     operator.line(r"^bulkhead\| console: 2, two")?;
     operator.types("\x1d1end\n")?;

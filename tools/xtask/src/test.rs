@@ -1,6 +1,5 @@
 //! `test`: the checks, then everything that boots.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -13,16 +12,41 @@ use crate::toolchain::clean_environment;
 use crate::workspace::Workspace;
 use crate::{build, process, pseries, run, setup, ui};
 
-/// Each manifest of examples/ and the line of a partition that shows that it works.
-const EXAMPLES: [(&str, &str); 5] = [
-    (
-        "examples/selftest.toml",
-        r"^guest-test: [1-9]\d* passed, 0 failed",
-    ),
-    ("examples/linux.toml", "BH-READY"),
-    ("examples/linux-6.12.toml", "BH-READY"),
-    ("examples/two-linux.toml", "BH-READY"),
-    ("examples/attacker.toml", "BH-READY"),
+/// A manifest of examples/.
+struct Example {
+    manifest: &'static str,
+    /// The line of a partition that shows that it works.
+    line: &'static str,
+    /// What is typed then, and the line that comes of it.
+    typed: Option<(&'static str, &'static str)>,
+}
+
+impl Example {
+    const fn boots(manifest: &'static str) -> Self {
+        Self {
+            manifest,
+            line: "BH-READY",
+            typed: None,
+        }
+    }
+}
+
+const EXAMPLES: [Example; 6] = [
+    Example {
+        line: r"^guest-test: [1-9]\d* passed, 0 failed",
+        ..Example::boots("examples/selftest.toml")
+    },
+    Example::boots("examples/linux.toml"),
+    Example::boots("examples/linux-6.12.toml"),
+    Example::boots("examples/two-linux.toml"),
+    Example::boots("examples/attacker.toml"),
+    Example {
+        typed: Some((
+            "n=1; for i in 2 3 4 5 6 7 8; do until ping -c 1 -W 5 10.9.0.$i >/dev/null; do sleep 1; done; n=$((n+1)); done; echo $n-are-there\n",
+            "^8-are-there",
+        )),
+        ..Example::boots("examples/eight-linux.toml")
+    },
 ];
 const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -44,10 +68,8 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
         });
     }
     if built {
-        for (manifest, line) in EXAMPLES {
-            tally.step(manifest, || {
-                example(workspace, &workspace.root().join(manifest), line)
-            });
+        for example in &EXAMPLES {
+            tally.step(example.manifest, || boot_example(workspace, example));
         }
         let mut cases = Tally::default();
         tally.step("cases under QEMU", || {
@@ -64,15 +86,16 @@ pub(crate) fn test(workspace: &Workspace) -> Result<ExitCode> {
 }
 
 /// Boots a manifest as `run` does, with a disk that no earlier run has changed.
-fn example(workspace: &Workspace, manifest: &Path, line: &str) -> Result<()> {
-    let name = manifest
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let machine = run::prepare(workspace, &workspace.image(), manifest, "")?;
+fn boot_example(workspace: &Workspace, example: &Example) -> Result<()> {
+    let manifest = workspace.root().join(example.manifest);
+    let name = manifest.file_stem().unwrap_or_default().to_string_lossy();
+    let machine = run::prepare(workspace, &workspace.image(), &manifest, "")?;
     let mut session = machine.spawn(&workspace.logs().join(format!("test-{name}.log")))?;
-    run::wait(&mut session, &Regex::new(line)?, EXAMPLE_TIMEOUT)?;
+    run::wait(&mut session, &Regex::new(example.line)?, EXAMPLE_TIMEOUT)?;
+    if let Some((text, line)) = example.typed {
+        session.send(text)?;
+        run::wait(&mut session, &Regex::new(line)?, EXAMPLE_TIMEOUT)?;
+    }
     Ok(())
 }
 
