@@ -285,26 +285,23 @@ impl Lpar {
     /// tells. For what it can have come again and again.
     #[inline(never)]
     pub fn tell(&self, level: log::Level, line: fmt::Arguments<'_>) {
-        if self.may_tell() {
-            self.told(level, line);
-        } else {
+        if !self.try_tell(level, line) {
             self.lines.leave_out();
         }
     }
 
-    /// Returns whether it may cause another line just now, and then counts it.
-    pub(crate) fn may_tell(&self) -> bool {
+    /// Puts a line about the partition in the log, and counts it, if it may cause another just now; returns whether it may.
+    pub(crate) fn try_tell(&self, level: log::Level, line: fmt::Arguments<'_>) -> bool {
         let clock = self.machine.clock;
-        self.lines.take(clock.timebase(), clock.timebase_hz())
-    }
-
-    /// Puts a line that is counted in the log.
-    pub(crate) fn told(&self, level: log::Level, line: fmt::Arguments<'_>) {
+        if !self.lines.take(clock.timebase(), clock.timebase_hz()) {
+            return false;
+        }
         let left_out = self.lines.left_out();
         if left_out > 0 {
             log::warn!("partition {}: {left_out} lines left out", self.name);
         }
         log::log!(level, "partition {}: {line}", self.name);
+        true
     }
 
     fn note(&self, vcpu: &Vcpu, call: &str, code: fmt::Arguments<'_>, cause: &str) {

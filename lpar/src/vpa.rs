@@ -179,6 +179,15 @@ mod tests {
     const AREA: u64 = 0x2000;
     const LOG: u64 = 0x4000;
 
+    const WAIT: Wait = Wait {
+        preempt: Preempt::Cede,
+        dispatch: Dispatch::Decrementer,
+        ticks: [5, 0, 0],
+        processor: 0x28,
+        srr0: 0,
+        srr1: 0,
+    };
+
     fn with_area() -> Bench {
         let bench = Bench::new();
         bench.write(AREA + vpa::SIZE, 2, 640);
@@ -224,12 +233,9 @@ mod tests {
         let words = [2 << 45, 0, LOG];
         assert_eq!(call(&bench, token::H_REGISTER_VPA, &words).0, 0);
         let wait = Wait {
-            preempt: Preempt::Cede,
-            dispatch: Dispatch::Decrementer,
-            ticks: [5, 0, 0],
-            processor: 0x28,
             srr0: 0xaaaa,
             srr1: 0xbbbb,
+            ..WAIT
         };
         log_wait(bench.lpar, vcpu, &wait);
         assert_eq!(bench.read(AREA + vpa::DTL_INDEX, 8), 0);
@@ -309,14 +315,6 @@ mod tests {
         let bench = with_area();
         let (lpar, vcpu) = (bench.lpar, &bench.lpar.vcpus[0]);
         bench.write(AREA + vpa::DTL_ENABLE, 1, 1);
-        let wait = Wait {
-            preempt: Preempt::Cede,
-            dispatch: Dispatch::Decrementer,
-            ticks: [5, 0, 0],
-            processor: 0x28,
-            srr0: 0,
-            srr1: 0,
-        };
         let words = |from: u64| (from..from + 0x1000).step_by(8);
         let register = |function: u64, at: u64| {
             let args = [function << 45, 0, at];
@@ -326,7 +324,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_done.load(Relaxed) {
-                    log_wait(lpar, vcpu, &wait);
+                    log_wait(lpar, vcpu, &WAIT);
                 }
             });
             words(SHORT).for_each(|at| bench.write(at, 8, CLEAN));

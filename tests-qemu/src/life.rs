@@ -140,10 +140,7 @@ fn orderly(context: &Context) -> Outcome {
     };
     let shared = PartitionSpec {
         name: "three".to_owned(),
-        processors: Processors::Shared {
-            entitlement: 50,
-            weight: 128,
-        },
+        processors: crate::shared::shared(50, 128),
         ..dedicated.clone()
     };
     let deaf = PartitionSpec {
@@ -238,10 +235,7 @@ fn moves_a_function(context: &Context) -> Outcome {
     };
     let two = PartitionSpec {
         name: "two".to_owned(),
-        processors: Processors::Shared {
-            entitlement: 50,
-            weight: 128,
-        },
+        processors: crate::shared::shared(50, 128),
         devices: Vec::new(),
         ..one.clone()
     };

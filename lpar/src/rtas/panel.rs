@@ -83,14 +83,10 @@ impl Call for DisplayCharacter {
     fn run(self, caller: &mut Caller<'_>, _: &mut Outputs) -> RtasResult {
         let lpar = caller.lpar;
         let is_taken = lpar.panel.put(self.character, |line| {
-            let may = lpar.may_tell();
-            if may {
-                lpar.told(
-                    log::Level::Info,
-                    format_args!("panel: {}", line.escape_ascii()),
-                );
-            }
-            may
+            lpar.try_tell(
+                log::Level::Info,
+                format_args!("panel: {}", line.escape_ascii()),
+            )
         });
         Ok(if is_taken {
             Status::Success

@@ -10,7 +10,7 @@ use qemu_run::Machine;
 const READY: &str = "^BH-READY";
 const WORDS: &str = "bulkhead.test=boot";
 /// Ticks of the time base are 512 to a microsecond, and an instruction takes a nanosecond.
-const INSTRUCTIONS_PER_TICK: f64 = 1000.0 / 512.0;
+pub(super) const INSTRUCTIONS_PER_TICK: f64 = 1000.0 / 512.0;
 const PSERIES: &str = "QEMU's pseries";
 
 /// Instructions from reset, and from the start of the kernel's clock: one CPU, no devices.

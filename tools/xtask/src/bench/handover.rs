@@ -6,6 +6,7 @@
 use anyhow::{Context, Result, ensure};
 use bundle::build::PartitionSpec;
 
+use super::boot::INSTRUCTIONS_PER_TICK;
 use super::log::Log;
 use super::machine::shared;
 use super::{Bench, Figure, median};
@@ -63,7 +64,7 @@ pub(super) fn switch(log: &Log) -> Result<Switch> {
     );
     let instructions: Vec<f64> = ticks
         .into_iter()
-        .map(|ticks| ticks as f64 * 1000.0 / 512.0)
+        .map(|ticks| ticks as f64 * INSTRUCTIONS_PER_TICK)
         .collect();
     let longest = instructions.iter().copied().fold(0.0, f64::max);
     let shortest = instructions.iter().copied().fold(f64::MAX, f64::min);
