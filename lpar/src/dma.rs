@@ -440,6 +440,11 @@ mod tests {
             DmaError::Place(liobn)
         );
         assert!(window(1, !0xfff, 12, 1).is_ok());
+        let refusal = window(0x1b, 0x1000, 16, 1).unwrap_err().to_string();
+        assert_eq!(
+            refusal,
+            "window 0x1b: not on its pages, or past the end of the bus"
+        );
     }
 
     #[test]
