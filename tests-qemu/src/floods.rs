@@ -1,13 +1,15 @@
-//! A partition that floods console, panel, log and hypervisor, and crashes again and again: nobody else is held up.
+//! A partition that floods console, panel, log and hypervisor, and that is interrupted and crashes again and again: nobody else
+//! is held up.
 
 use anyhow::{Context as _, Result, ensure};
 use bundle::AfterCrash;
 use bundle::build::PartitionSpec;
 
 use crate::case::{Case, Outcome};
-use crate::context::{Context, regex};
+use crate::context::{Context, device, regex};
 use crate::monitor::Operator;
 use crate::passed;
+use crate::payload::EDU;
 use crate::shared::shared;
 
 /// The cases of this file.
@@ -16,6 +18,8 @@ pub(crate) const CASES: &[Case] = &[Case {
     run: floods,
 }];
 
+/// The flooder's device.
+const PLACE: &str = "phb0/00.0/00.0";
 /// How often the one that watches tells the time.
 const TIMES: usize = 40;
 /// The most that a line may come later than another that is as old, seconds. Time is counted in instructions.
@@ -34,6 +38,7 @@ fn floods(context: &Context) -> Outcome {
         cpus: 1,
         processors: shared(50, 255),
         after_crash: AfterCrash::Restart,
+        devices: vec![device(PLACE)?],
         ..context.payload("mode=floods ms=150")?
     };
     let watcher = PartitionSpec {
@@ -44,6 +49,7 @@ fn floods(context: &Context) -> Outcome {
         ..context.payload("mode=watch")?
     };
     let machine = context.machine().cpus(1).icount("shift=4,sleep=off");
+    let machine = machine.device(PLACE, EDU)?;
     let bytes = bundle::build::pack(&[flooder, watcher])?;
     let mut session = context.boot(machine, &bytes)?;
     let watched = regex("^watcher: guest-test: watched, [0-9]+ us at most$")?;
@@ -60,6 +66,7 @@ fn floods(context: &Context) -> Outcome {
     let lines = session.stop();
     is_in_time(&lines)?;
     is_bounded(&lines)?;
+    is_interrupted(&lines)?;
     passed()
 }
 
@@ -124,5 +131,25 @@ fn is_bounded(lines: &[String]) -> Result<()> {
         .iter()
         .find(|line| line.starts_with("bulkhead|") && line.contains("lost"));
     ensure!(lost.is_none(), "{lost:?}");
+    Ok(())
+}
+
+/// The flooder's device has interrupted in each of its lives.
+fn is_interrupted(lines: &[String]) -> Result<()> {
+    let form = regex(r"^flooder: guest-test: (\d+) messages of the device's$")?;
+    let counts = lines
+        .iter()
+        .filter_map(|line| form.captures(line))
+        .map(|told| Ok(told[1].parse()?))
+        .collect::<Result<Vec<u64>>>()?;
+    println!("  messages of its device in its lives: {counts:?}");
+    ensure!(
+        counts.len() > 3 && counts.iter().all(|&count| count > 50),
+        "its device did not interrupt it: {counts:?}"
+    );
+    let failed = lines
+        .iter()
+        .any(|line| line.ends_with("guest-test: the storm failed"));
+    ensure!(!failed, "the storm failed");
     Ok(())
 }

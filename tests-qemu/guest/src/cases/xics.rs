@@ -35,7 +35,7 @@ pub(crate) fn quiet(platform: &Platform) -> Outcome {
     }
     ok("H_CPPR", hcall(token::H_CPPR, [0xff])).map(drop)
 }
-pub(super) fn ipi(platform: &Platform, mfrr: u64) -> crate::hcall::Answer {
+pub(crate) fn ipi(platform: &Platform, mfrr: u64) -> crate::hcall::Answer {
     hcall(token::H_IPI, [u64::from(platform.servers[0]), mfrr])
 }
 pub(crate) fn xirr() -> Result<u64, Fail> {
