@@ -156,9 +156,10 @@ fn qemu_cases_to(
 ) -> Result<Tally> {
     let mut command = Command::new("cargo");
     clean_environment(&mut command);
+    // By its name and not its package's: with the features that the host's tests have built its dependencies with.
     command.current_dir(workspace.root()).args([
         "run",
-        "-p",
+        "--bin",
         "tests-qemu",
         "--",
         "--require-guests",

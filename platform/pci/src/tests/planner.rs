@@ -378,6 +378,17 @@ fn a_small_bar_gets_the_smallest_64_bit_window_whole() {
     }
 }
 
+fn of_two_bars_of_a_size_the_one_found_last_moves() {
+    // Room for one of them in the 32-bit window.
+    let others = (24..=30).map(|shift| (BarKind::Mem32, shift));
+    let equals = [(BarKind::Mem64Prefetch, 23); 2];
+    let planned = plan(&flat(others.chain(equals)), &caps()).expect("it fits");
+    let moved = planned.functions[8..]
+        .iter()
+        .map(|plan| plan.m64[0].is_some());
+    assert!(moved.eq([false, true]));
+}
+
 fn functions_behind_a_bridge_to_conventional_pci_share_an_endpoint() {
     let mut functions = vec![function(0, None, BRIDGE, [None; 6])];
     for index in 1..4 {
@@ -480,6 +491,7 @@ cases::cases!(
     what_does_not_fit_is_named,
     the_64_bit_area_is_used_to_its_end_and_not_beyond,
     a_small_bar_gets_the_smallest_64_bit_window_whole,
+    of_two_bars_of_a_size_the_one_found_last_moves,
     functions_behind_a_bridge_to_conventional_pci_share_an_endpoint,
     a_programmed_plan_answers_where_it_says_and_in_its_own_endpoint,
     a_bar_in_a_64_bit_window_answers_there,
