@@ -74,7 +74,7 @@ pub(super) const CEDE: &str = "H_CEDE with an interrupt waiting";
 const EDU: &str = "phb0/00.0/00.0";
 
 /// Runs the test guest twice.
-pub(super) fn hcalls(bench: &Bench<'_>) -> Result<Vec<Figure>> {
+pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let machine = bench
         .machine(bench.payload()?, &[EDU])?
         .device(EDU, "edu")?;

@@ -22,7 +22,7 @@ const NO_SKIBOOT: &str = "skiboot";
 /// Three machines, one after the other.
 pub(super) fn throughput(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     // First, as its machine has a bundle in the same file.
-    let cede = cede(bench)?;
+    let cede = bench.measured(hcalls::CEDE)?;
     let disk = bench.workspace.target().join("disks/bench.img");
     qemu_run::disk::create(&disk, DISK_BYTES)
         .with_context(|| format!("the disk {} cannot be made", disk.display()))?;
@@ -55,16 +55,6 @@ pub(super) fn throughput(bench: &Bench<'_>) -> Result<Vec<Figure>> {
         Err(error) => return Err(error),
     }
     Ok(figures)
-}
-
-/// What an H_CEDE takes; measured now if it was not before.
-fn cede(bench: &Bench<'_>) -> Result<f64> {
-    if let Ok(cost) = bench.measured(hcalls::CEDE) {
-        return Ok(cost);
-    }
-    let figures = hcalls::hcalls(bench)?;
-    let figure = figures.iter().find(|figure| figure.name == hcalls::CEDE);
-    Ok(figure.context("H_CEDE was not measured")?.value)
 }
 
 fn serve(mib: usize) -> Result<HttpFixture> {
