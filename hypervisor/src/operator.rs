@@ -144,7 +144,7 @@ pub(crate) fn state(partition: &Partition) -> PartitionState {
             Shutdown::Told => PartitionState::Told,
         },
         Stage::Ending => PartitionState::Ending,
-        Stage::Off => PartitionState::Off,
+        Stage::Off | Stage::Held => PartitionState::Off,
     }
 }
 
@@ -243,7 +243,7 @@ impl Facts for Machine {
         done.map_err(|stage| match stage {
             Stage::Off => Problem::Off,
             Stage::Running => Problem::Running,
-            Stage::Preparing | Stage::Ending => Problem::Between,
+            Stage::Preparing | Stage::Ending | Stage::Held => Problem::Between,
         })
     }
 

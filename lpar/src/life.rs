@@ -38,6 +38,15 @@ impl End {
     fn of(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|end| end.code() == code)
     }
+
+    /// What it is while one looks whether this can be done. It shows as it did before.
+    const fn claimed(self) -> u8 {
+        match self {
+            Self::Restart | Self::PowerOff | Self::Stop => ENDING,
+            Self::Start => PREPARING,
+            Self::HandOver => HELD,
+        }
+    }
 }
 
 /// Where a partition is in its life.
@@ -47,18 +56,23 @@ pub enum Stage {
     Preparing,
     /// Its processors may run.
     Running,
-    /// Its processors are to stop.
+    /// Its processors are to stop; or have, and what the life set up is taken back.
     Ending,
     /// None runs, until it is started.
     Off,
+    /// The same, while what it owns is changed: it cannot be started.
+    Held,
 }
 
 const PREPARING: u8 = 0;
 const RUNNING: u8 = 1;
 const ASKING: u8 = 2;
 const OFF: u8 = 3;
+const HELD: u8 = 4;
+/// One looks whether all processors have stopped, or takes back what the life set up.
+const ENDING: u8 = 5;
 /// From here on: all processors were asked to stop, and then it ends so.
-const FIRST_END: u8 = 4;
+const FIRST_END: u8 = 6;
 
 /// The stage of a partition, and which of its lives it is in.
 #[derive(Debug)]
@@ -80,10 +94,12 @@ impl Life {
     /// Returns the stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        match self.stage.load(SeqCst) {
+        let code = self.stage.load(SeqCst);
+        match End::of(code).map_or(code, End::claimed) {
             PREPARING => Stage::Preparing,
             RUNNING => Stage::Running,
             OFF => Stage::Off,
+            HELD => Stage::Held,
             _ => Stage::Ending,
         }
     }
@@ -124,17 +140,18 @@ impl Life {
         self.change(OFF, End::Start.code())
     }
 
-    /// Keeps it off, as [`Stage::Preparing`], until [`Life::leave_off`]: what it owns is being changed. By
+    /// Keeps it off, as [`Stage::Held`], until [`Life::leave_off`]: what it owns is being changed. By
     /// [`Life::asked`] one of its threads can be had do that.
     ///
     /// # Errors
     /// The stage, when it is not off.
     pub fn hold(&self) -> Result<(), Stage> {
-        self.change(OFF, PREPARING)
+        self.change(OFF, HELD)
     }
 
     /// Returns how it ends, to one of those who ask after all processors have stopped, which `stopped` tells: that one
-    /// takes back what the life set up. Then it is [`Stage::Preparing`].
+    /// takes back what the life set up. Then it is [`Stage::Preparing`] if it begins anew, [`Stage::Ending`] if it will be
+    /// off, and [`Stage::Held`] if it stays so.
     pub fn conclude(&self, stopped: impl Fn() -> bool) -> Option<End> {
         // The caller's processor may have stopped right now; the other side of this is below.
         fence(SeqCst);
@@ -142,10 +159,13 @@ impl Life {
             let code = self.stage.load(SeqCst);
             let end = End::of(code)?;
             // First claimed, then looked at: what was seen before might be of another life.
-            self.change(code, PREPARING).ok()?;
+            self.change(code, end.claimed()).ok()?;
             if stopped() {
                 if end != End::HandOver {
                     self.number.fetch_add(1, SeqCst);
+                }
+                if end == End::Restart {
+                    self.stage.store(PREPARING, SeqCst);
                 }
                 return Some(end);
             }
@@ -163,7 +183,7 @@ impl Life {
         self.stage.store(RUNNING, SeqCst);
     }
 
-    /// Leaves it off, after [`Stage::Preparing`].
+    /// Leaves it off, after [`Life::conclude`], [`Life::hold`], or [`Stage::Preparing`] in vain.
     pub fn leave_off(&self) {
         self.stage.store(OFF, SeqCst);
     }
@@ -281,7 +301,7 @@ mod tests {
         life.asked(End::Stop);
         assert_eq!(life.end(), Err(Stage::Ending));
         assert_eq!(life.conclude(|| true), Some(End::Stop));
-        assert_eq!(life.end(), Err(Stage::Preparing));
+        assert_eq!(life.end(), Err(Stage::Ending));
         life.leave_off();
         assert_eq!(life.end(), Err(Stage::Off));
         assert_eq!(life.stage(), Stage::Off);
@@ -296,10 +316,40 @@ mod tests {
         life.leave_off();
         assert_eq!(life.conclude(|| true), None);
         assert_eq!(life.start(), Ok(()));
-        assert_eq!(life.start(), Err(Stage::Ending));
+        assert_eq!(life.start(), Err(Stage::Preparing));
         assert_eq!(life.conclude(|| true), Some(End::Start));
         life.begin();
         assert_eq!(life.number(), 3);
+    }
+
+    /// Whoever looks must not take one that goes off for one that begins, nor one that begins for one that ends.
+    #[test]
+    fn what_shows_meanwhile_is_where_it_goes() {
+        let ends = [
+            (End::Stop, Stage::Ending, Stage::Ending),
+            (End::PowerOff, Stage::Ending, Stage::Ending),
+            (End::Restart, Stage::Ending, Stage::Preparing),
+            (End::Start, Stage::Preparing, Stage::Preparing),
+            (End::HandOver, Stage::Held, Stage::Held),
+        ];
+        for (end, before, after) in ends {
+            let life = running();
+            life.end().unwrap();
+            life.asked(end);
+            assert_eq!(life.stage(), before, "{end:?}");
+            let looked = core::cell::Cell::new(0);
+            for stopped in [false, true] {
+                let concluded = life.conclude(|| {
+                    assert_eq!(life.stage(), before, "{end:?}");
+                    looked.set(looked.get() + 1);
+                    stopped
+                });
+                assert_eq!(concluded, stopped.then_some(end));
+                let shown = if stopped { after } else { before };
+                assert_eq!(life.stage(), shown, "{end:?}");
+            }
+            assert_eq!(looked.get(), 3);
+        }
     }
 
     #[test]
@@ -311,6 +361,7 @@ mod tests {
             assert_eq!(life.hold(), Err(Stage::Running));
             life.leave_off();
             assert_eq!(life.hold(), Ok(()));
+            assert_eq!(life.stage(), Stage::Held);
             if hands_over {
                 life.asked(End::HandOver);
             }
@@ -320,7 +371,7 @@ mod tests {
             let end = hands_over.then_some(End::HandOver);
             assert_eq!(life.conclude(|| true), end);
             // It was no life.
-            assert_eq!((life.stage(), life.number()), (Stage::Preparing, 1));
+            assert_eq!((life.stage(), life.number()), (Stage::Held, 1));
             life.leave_off();
             assert_eq!(life.stage(), Stage::Off);
             life.start().unwrap();

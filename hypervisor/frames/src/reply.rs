@@ -20,7 +20,7 @@ pub enum State {
     Asked = 3,
     /// They run; it has taken notice of that.
     Told = 4,
-    /// They are to stop.
+    /// They are to stop, or have, and what it set up is taken back.
     Ending = 5,
     /// None of them runs.
     Off = 6,

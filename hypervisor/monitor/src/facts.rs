@@ -17,7 +17,7 @@ pub enum PartitionState {
     Asked,
     /// They run; it has taken notice that it is to shut itself down.
     Told,
-    /// They are to stop.
+    /// They are to stop, or have, and what it set up is taken back.
     Ending,
     /// None of them runs.
     Off,
