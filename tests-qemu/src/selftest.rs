@@ -198,26 +198,72 @@ fn run(context: &Context, machine: Machine) -> Result<(Vec<Part>, String, Vec<St
 
 /// The names of the host's tests, as a table of cases has them.
 fn host_tests() -> Result<BTreeSet<String>> {
+    // All of the workspace's, as the tests of the host are built: by package each would be built again.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new("cargo");
+    command.current_dir(workspace);
+    command.args([
+        "test",
+        "--quiet",
+        "--lib",
+        "--no-run",
+        "--message-format=json",
+    ]);
+    let built = printed(&mut command)?;
     let mut names = BTreeSet::new();
     for package in CRATES {
-        let mut command = Command::new("cargo");
-        command
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
-            .args(["test", "--quiet", "--lib", "-p", package])
-            .args(["--", "--list", "--format", "terse"]);
-        let output = command
-            .output()
-            .with_context(|| format!("{command:?} cannot be run"))?;
-        ensure!(
-            output.status.success(),
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let listed = text.lines().filter_map(|line| line.strip_suffix(": test"));
         let root = package.replace('-', "_");
+        let program = built.lines().find_map(|line| test_program(line, &root));
+        let program = program.with_context(|| format!("{command:?} makes none of {package}"))?;
+        let text = printed(Command::new(program).args(["--list", "--format", "terse"]))?;
+        let listed = text.lines().filter_map(|line| line.strip_suffix(": test"));
         names.extend(listed.map(|test| format!("{root}::{}", test.replacen("::host::", "::", 1))));
     }
     ensure!(!names.is_empty(), "the host has no tests of {CRATES:?}");
     Ok(names)
+}
+
+/// What `command` prints.
+fn printed(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} cannot be run"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The program with the tests of library `name`, if cargo's message `line` tells of it.
+fn test_program(line: &str, name: &str) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    let is_it = message["reason"] == "compiler-artifact"
+        && message["target"]["name"] == name
+        && message["profile"]["test"] == true;
+    let program = message["executable"].as_str().filter(|_| is_it);
+    program.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_s_test_program_is_told_from_the_library() {
+        let line = |name: &str, test: bool| {
+            serde_json::json!({
+                "reason": "compiler-artifact", "target": {"name": name}, "profile": {"test": test}, "executable": "/deps/it"
+            })
+            .to_string()
+        };
+        assert_eq!(
+            test_program(&line("ioda", true), "ioda").as_deref(),
+            Some("/deps/it")
+        );
+        for other in [line("ioda_model", true), line("ioda", false), String::new()] {
+            assert_eq!(test_program(&other, "ioda"), None);
+        }
+    }
 }
