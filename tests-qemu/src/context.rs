@@ -64,6 +64,10 @@ pub(crate) struct Context {
     /// More words for guest-test's command line in the case `guest-test`, such as `only=tce`.
     #[arg(long, default_value = "")]
     pub(crate) payload_words: String,
+    /// A folder with eeh-basic.sh and eeh-functions.sh of Linux's tools/testing/selftests/powerpc/eeh, which the case
+    /// `eeh-basic-linux-6.1` runs; it is skipped without.
+    #[arg(long, env = "BULKHEAD_EEH_SELFTEST")]
+    pub(crate) eeh_selftest: Option<PathBuf>,
     #[arg(skip)]
     case: String,
 }

@@ -4,9 +4,9 @@ use anyhow::Result;
 use qemu_run::Machine;
 
 use crate::case::{Case, Outcome, Part, Verdict};
-use crate::context::{Context, regex};
+use crate::context::{Context, read, regex};
 use crate::linux::{self, Places, Variant};
-use crate::payload;
+use crate::payload::{self, EDU};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -25,6 +25,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "eeh-break-linux-6.1",
         run: breaks,
+    },
+    Case {
+        name: "eeh-basic-linux-6.1",
+        run: basic,
     },
 ];
 
@@ -118,21 +122,55 @@ pub(crate) fn fenced(context: &Context) -> Outcome {
     Ok(parts)
 }
 
+/// Beside disk and network card, half of a card that nothing resets without the other half: it has no EEH.
+const WITH_HALF_A_CARD: Places = Places {
+    others: &["phb2/00.0/00.0"],
+    ..linux::OWN_BRIDGES
+};
+
+fn with_card(machine: Machine, places: &Places) -> Result<Machine> {
+    let machine = places.others.iter().try_fold(machine, |machine, place| {
+        machine.device(place, &format!("{EDU},multifunction=on"))
+    })?;
+    Ok(machine.device("phb2/00.0/00.1", EDU)?)
+}
+
 /// Debian's kernel breaks its disk and its network card as its own test of EEH does, and recovers both.
 fn breaks(context: &Context) -> Outcome {
     let variant = Variant {
         test: "break",
-        wanted: &linux::BREAK_CHECKS,
+        wanted: Some("break"),
+        change: with_card,
         ..Variant::SPINE
     };
-    linux::boot(context, "debian-6.1", &linux::OWN_BRIDGES, variant).map(|(parts, _)| parts)
+    linux::boot(context, "debian-6.1", &WITH_HALF_A_CARD, variant).map(|(parts, _)| parts)
+}
+
+/// That test itself, which whoever runs this has to have: it is Linux's.
+fn basic(context: &Context) -> Outcome {
+    let Some(folder) = &context.eeh_selftest else {
+        return Ok(vec![Part {
+            name: "boot".to_owned(),
+            verdict: Verdict::Skipped("no folder is named by --eeh-selftest".to_owned()),
+        }]);
+    };
+    let files = ["eeh-basic.sh", "eeh-functions.sh"];
+    let files = files.map(|name| Ok((name, read(&folder.join(name))?)));
+    let variant = Variant {
+        test: "eeh-basic",
+        wanted: Some("eeh-basic"),
+        files: files.into_iter().collect::<Result<_>>()?,
+        change: with_card,
+        ..Variant::SPINE
+    };
+    linux::boot(context, "debian-6.1", &WITH_HALF_A_CARD, variant).map(|(parts, _)| parts)
 }
 
 /// Debian's kernel sees the endpoints of its disk and its network card stop, resets both, and goes on.
 pub(crate) fn linux(context: &Context, name: &str, places: &Places) -> Outcome {
     let variant = Variant {
         test: "recovery",
-        wanted: &linux::RECOVERY_CHECKS,
+        wanted: Some("recovery"),
         change: |machine, places| {
             let words = format!("bulkhead.freeze={},{}", places.nvme, places.nic);
             Ok(with_words(machine, &words))

@@ -28,6 +28,8 @@ pub(crate) struct Places {
     pub(crate) bridges: &'static [(&'static str, &'static str)],
     pub(crate) nvme: &'static str,
     pub(crate) nic: &'static str,
+    /// What else the partition owns.
+    pub(crate) others: &'static [&'static str],
 }
 
 /// Each below a host bridge of its own.
@@ -35,34 +37,13 @@ pub(crate) const OWN_BRIDGES: Places = Places {
     bridges: &[],
     nvme: "phb0/00.0/00.0",
     nic: "phb1/00.0/00.0",
+    others: &[],
 };
 const DISK_BYTES: u64 = 64 << 20;
 /// What the web server serves; longer than a few packets.
 const PAGE_BYTES: usize = 100_000;
-/// The checks that the guest's first process makes; none may be missing.
+/// The checks that the guest's first process makes at the end of each test; none may be missing.
 const CHECKS: [&str; 6] = [
-    "cpus",
-    "nvme-read",
-    "nvme-write",
-    "nvme-interrupts",
-    "ping",
-    "http",
-];
-
-/// What it checks when both functions have to recover first.
-pub(crate) const RECOVERY_CHECKS: [&str; 7] = [
-    "recovery",
-    "cpus",
-    "nvme-read",
-    "nvme-write",
-    "nvme-interrupts",
-    "ping",
-    "http",
-];
-
-/// What it checks when it has broken both before.
-pub(crate) const BREAK_CHECKS: [&str; 7] = [
-    "break",
     "cpus",
     "nvme-read",
     "nvme-write",
@@ -78,9 +59,11 @@ pub(crate) fn spine(context: &Context, name: &str, places: &Places) -> Outcome {
 
 /// What a guest's first process is asked for, and what is around it.
 pub(crate) struct Variant {
-    /// Its test, and the checks of that which must not be missing.
+    /// Its test, and the check of that which must not be missing, if it has one of its own.
     pub(crate) test: &'static str,
-    pub(crate) wanted: &'static [&'static str],
+    pub(crate) wanted: Option<&'static str>,
+    /// What is on its disk besides.
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
     pub(crate) processors: Processors,
     pub(crate) others: Vec<PartitionSpec>,
     /// What the machine has besides.
@@ -90,7 +73,8 @@ pub(crate) struct Variant {
 impl Variant {
     pub(crate) const SPINE: Self = Self {
         test: "spine",
-        wanted: &CHECKS,
+        wanted: None,
+        files: Vec::new(),
         processors: Processors::Dedicated,
         others: Vec::new(),
         change: |machine, _| Ok(machine),
@@ -125,6 +109,9 @@ pub(crate) fn boot(
     };
     let image = context.file("disk")?;
     disk::create(&image, DISK_BYTES)?;
+    for (name, content) in &variant.files {
+        disk::add_file(&image, name, content)?;
+    }
     let page: Vec<u8> = (0..PAGE_BYTES).map(|n| b'a' + (n * n % 26) as u8).collect();
     let server = HttpFixture::serve(page.clone())?;
     let partition = PartitionSpec {
@@ -144,7 +131,11 @@ pub(crate) fn boot(
             server.port(),
             disk::sha256_hex(&page)
         ),
-        devices: vec![device(places.nvme)?, device(places.nic)?],
+        devices: [&[places.nvme, places.nic], places.others]
+            .concat()
+            .into_iter()
+            .map(device)
+            .collect::<Result<_>>()?,
         ethernets: Vec::new(),
     };
     let alone = variant.others.is_empty();
@@ -159,7 +150,8 @@ pub(crate) fn boot(
     let mut session = context.boot((variant.change)(machine, places)?, &bytes)?;
     session.fail_on(regex("Kernel panic|Oops:|partition linux: os-term:")?);
     let mut parts = console(context, &mut session)?;
-    parts.extend(checks(context, &mut session, variant.wanted)?);
+    let wanted: Vec<&str> = variant.wanted.into_iter().chain(CHECKS).collect();
+    parts.extend(checks(context, &mut session, &wanted)?);
     if alone {
         stops_with(&mut session, "power-off", context.limit(30))?;
     } else {

@@ -42,6 +42,7 @@ const ONE_SWITCH: Places = Places {
     ],
     nvme: "phb0/00.0/00.0/00.0/00.0",
     nic: "phb0/00.0/00.0/01.0/00.0",
+    others: &[],
 };
 
 /// An error is injected into the endpoint of the first function while the partition runs: the second one's goes on.

@@ -82,6 +82,20 @@ pub fn create(path: &Path, bytes: u64) -> io::Result<()> {
     std::fs::rename(partial, path)
 }
 
+/// Puts the file `name` with `content` into the root of the disk image at `path`.
+///
+/// # Errors
+/// What writing fails with, a full disk for one.
+pub fn add_file(path: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().read(true).write(true).open(path)?;
+    let volume = FileSystem::new(&mut file, FsOptions::new())?;
+    let mut added = volume.root_dir().create_file(name)?;
+    added.truncate()?;
+    added.write_all(content)?;
+    drop(added);
+    volume.unmount()
+}
+
 /// Reads the file `name` from the root of the disk image at `path`.
 ///
 /// # Errors
@@ -111,6 +125,21 @@ mod tests {
         assert_eq!(read_file(&path, PATTERN_FILE).expect("reads"), pattern());
         let missing = read_file(&path, COPY_FILE).expect_err("no guest has written");
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_added_beside_the_pattern_and_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("disk.img");
+        create(&path, MIN_BYTES).expect("creates");
+        for content in [&b"a longer text"[..], b"short"] {
+            add_file(&path, "a-long-name.text", content).expect("adds");
+            assert_eq!(
+                read_file(&path, "a-long-name.text").expect("reads"),
+                content
+            );
+        }
+        assert_eq!(read_file(&path, PATTERN_FILE).expect("reads"), pattern());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 # Kernel command line:
 #   bulkhead.test=spine     run the checks below and power off; each prints `BH-CHECK <name> ok|failed <detail>`
 #   bulkhead.test=recovery  the same, once the NVMe controller and the network card were stopped by errors and have recovered
-#   bulkhead.test=break     the same, once the kernel has broken each PCI device and got it going again
+#   bulkhead.test=break     the same, once the kernel has broken each of its two devices that can recover and got it going
+#                           again; a third one cannot
+#   bulkhead.test=eeh-basic the same, once the kernel's own test eeh-basic.sh, which is on the NVMe disk, has passed
 #   bulkhead.test=boot      print BH-READY and power off: for timing
 #   bulkhead.test=bench     read the NVMe disk, each step between two `BH-BENCH at` lines, and power off
 #   bulkhead.test=rates     the same without counting calls, and then fetch what the web servers have, if there are any
@@ -38,6 +40,18 @@ sync
 exec /bin/busybox poweroff -f
 END
 chmod +x /sbin/poweroff
+
+# Debian's busybox has none.
+cat > /bin/lspci << 'END'
+#!/bin/sh
+for device in /sys/bus/pci/devices/*; do
+    driver=$(readlink "$device/driver")
+    echo "${device##*/} class $(cut -c 3- "$device/class") id $(cut -c 3- "$device/vendor"):$(cut -c 3- "$device/device") ${driver##*/}"
+done
+END
+chmod +x /bin/lspci
+# Scripts write to it by this name.
+ln -s /proc/self/fd/2 /dev/stderr
 
 argument() {
     sed -n "s/^\(.* \)\{0,1\}bulkhead\.$1=\([^ ]*\).*\$/\2/p" /proc/cmdline
@@ -368,31 +382,74 @@ check_recovery() {
 
 # Whether the kernel takes a device for neither stopped nor on its way back: the platform's word and the kernel's own.
 is_well() {
-    read -r platform kernel < "/sys/bus/pci/devices/$1/eeh_pe_state" || return 1
+    { read -r platform kernel < "/sys/bus/pci/devices/$1/eeh_pe_state"; } 2> /dev/null || return 1
     [ $((platform & 0x18)) -eq $((0x18)) ] && [ $((kernel & 3)) -eq 0 ]
 }
 
-# Has the kernel read registers of each device that it has kept from answering, see that it is stopped, and recover it: what
-# the kernel's own test of EEH does.
-check_break() {
-    mount -t debugfs debugfs /sys/kernel/debug || return 1
-    count=0
-    for path in /sys/bus/pci/devices/*; do
-        device=${path##*/}
-        before=$(resets)
-        is_well "$device" || { echo "$device is not well"; return 1; }
-        echo "$device" > /sys/kernel/debug/powerpc/eeh_dev_break || return 1
-        echo "$device" > /sys/kernel/debug/powerpc/eeh_dev_check || return 1
-        tries=0
-        until is_well "$device" && [ "$(resets)" -gt "$before" ]; do
-            tries=$((tries + 1))
-            [ $tries -lt 60 ] || { echo "$device did not recover: $(dmesg | grep EEH | tail -n 3 | tr '\n' '/')"; return 1; }
-            sleep 1
-        done
-        count=$((count + 1))
+# Whether a device can be broken and recovered: not a bridge, a virtual function, or one whose driver does not recover, nor
+# one that is not well to begin with, as those are that have no EEH.
+is_breakable() {
+    path=/sys/bus/pci/devices/$1
+    [ ! -e "$path/pci_bus" ] && [ ! -e "$path/physfn" ] && is_well "$1" || return 1
+    [ "$(basename "$(readlink "$path/driver")")" != ahci ]
+}
+
+# Has the kernel read a register of a device that it has kept from answering, see that it is stopped, and recover it.
+break_one() {
+    before=$(resets)
+    is_well "$1" || return 1
+    echo "$1" > /sys/kernel/debug/powerpc/eeh_dev_break || return 1
+    echo "$1" > /sys/kernel/debug/powerpc/eeh_dev_check || return 1
+    tries=0
+    until is_well "$1" && [ "$(resets)" -gt "$before" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 60 ] || return 1
+        sleep 1
     done
-    echo "$count devices"
-    [ $count -ge 2 ]
+}
+
+# What breaking devices needs: that errors are recovered at all, the files to break them by, and no limit.
+prepare_breaks() {
+    mount -t debugfs debugfs /sys/kernel/debug || return 1
+    grep -q 'EEH Subsystem is enabled' /proc/powerpc/eeh || { echo "the kernel has no EEH"; return 1; }
+    echo 5000 > /sys/kernel/debug/powerpc/eeh_max_freezes
+}
+
+# Breaks each device that can recover, one after the other, as the kernel's own test of EEH does.
+check_break() {
+    prepare_breaks || return 1
+    lspci > /tmp/devices
+    chosen=
+    skipped=0
+    for path in /sys/bus/pci/devices/*.0; do
+        if is_breakable "${path##*/}"; then
+            chosen="$chosen ${path##*/}"
+        else
+            skipped=$((skipped + 1))
+        fi
+    done
+    failed=0
+    for device in $chosen; do
+        break_one "$device" && continue
+        echo "$device did not recover: $(dmesg | grep EEH | tail -n 3 | tr '\n' '/')"
+        failed=$((failed + 1))
+    done
+    told="$failed of $(echo $chosen | wc -w) failed to recover, $skipped skipped"
+    echo "$told"
+    lspci | diff /tmp/devices - && [ "$told" = "0 of 2 failed to recover, 1 skipped" ]
+}
+
+# The kernel's own test of EEH, from the disk, which is one of the devices that it breaks.
+check_eeh_basic() {
+    prepare_breaks || return 1
+    mount -t vfat -o iocharset=ascii,utf8=0 /dev/nvme0n1 /mnt && cp /mnt/eeh-*.sh /tmp && umount /mnt || return 1
+    cd /tmp
+    { sh ./eeh-basic.sh 2>&1; echo "exit $?"; } | tee said | while read -r line; do echo "BH-NOTE $line"; done > /dev/console
+    cd /
+    tail -n 2 /tmp/said | tr '\n' ' '
+    # Its last word is on the devices: a difference before and after would come behind it.
+    [ "$(tail -n 2 /tmp/said)" = "0 devices failed to recover (2 tested)
+exit 0" ]
 }
 
 run_checks() {
@@ -420,6 +477,10 @@ spine)
     ;;
 break)
     check break check_break
+    run_checks
+    ;;
+eeh-basic)
+    check eeh-basic check_eeh_basic
     run_checks
     ;;
 recovery)
@@ -479,16 +540,8 @@ esac
 echo
 echo "Linux $(uname -r) in a Bulkhead partition: $(grep -c '^processor' /proc/cpuinfo) CPUs, $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB."
 echo "Leaving this shell ends the partition. BH-READY"
-# Without -f they would ask the first process, which is this script and does not listen. Debian's busybox has no lspci.
-cat > /etc/profile << 'END'
-alias poweroff='poweroff -f' halt='halt -f' reboot='reboot -f'
-lspci() {
-    for device in /sys/bus/pci/devices/*; do
-        driver=$(readlink "$device/driver")
-        echo "${device##*/} class $(cut -c 3- "$device/class") id $(cut -c 3- "$device/vendor"):$(cut -c 3- "$device/device") ${driver##*/}"
-    done
-}
-END
+# Without -f they would ask the first process, which is this script and does not listen.
+echo "alias poweroff='poweroff -f' halt='halt -f' reboot='reboot -f'" > /etc/profile
 # A session of its own with a controlling terminal, so that Ctrl-C reaches what runs in the shell.
 terminal=/dev/$(sed 's/.* //' /sys/class/tty/console/active)
 setsid sh -c "exec sh -l < $terminal > $terminal 2>&1"
