@@ -10,7 +10,7 @@ use crate::linux::{OWN_BRIDGES, Variant, boot};
 use crate::monitor::Operator;
 use crate::passed;
 use crate::payload::{EDU, OURS, machine_with_edus};
-use crate::shared::shared;
+use crate::shared::{quiet, shared, work_beside};
 
 /// The cases of this file.
 pub(crate) const CASES: &[Case] = &[
@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "attack-by-device",
         run: by_device,
+    },
+    Case {
+        name: "attack-slows",
+        run: slows,
     },
     Case {
         name: "attacked-linux-6.1",
@@ -37,6 +41,9 @@ const TOLD: &str =
 const CALLS: u64 = 50_000;
 /// The most instructions that the hypervisor may take for a call before it looks at interrupts again.
 const MOST_INSTRUCTIONS: u64 = 50_000;
+
+/// The part of its work that a partition may lose to an attacker beside it that has its own share of the processor.
+const MOST_LESS: f64 = 0.1;
 
 /// The attacker: two processors, a device, two Ethernet adapters that hear each other, and no console.
 fn attacker(context: &Context, words: &str) -> Result<PartitionSpec> {
@@ -219,6 +226,25 @@ fn longest_part(name: &str, ticks: &str) -> Result<Part> {
         name: name.to_owned(),
         verdict,
     })
+}
+
+/// How much less a partition does that has half of a processor, with the attacker on the other half, than with one that waits:
+/// in instructions, of which the same number is executed in the same time.
+fn slows(context: &Context) -> Outcome {
+    let mut waits = quiet(context, "waits", "mode=wait")?;
+    waits.processors = shared(50, 255);
+    let mut attacks = attacker(context, "calls=1000 again=1")?;
+    attacks.processors = shared(50, 255);
+    let machine = || context.machine().device(PLACE, EDU);
+    let alone = work_beside(context, machine()?, waits)?;
+    let attacked = work_beside(context, machine()?, attacks)?;
+    let less = (alone - attacked) / alone;
+    println!(
+        "  {alone} instructions of work beside one that waits, {attacked} beside one that attacks: {:.2} % less",
+        less * 100.0
+    );
+    ensure!(less < MOST_LESS, "{:.2} % less work", less * 100.0);
+    passed()
 }
 
 /// Debian copies and sums a disk, pings and fetches a page, and loses nothing, beside one that attacks all the while,

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use bundle::build::PartitionSpec;
 use bundle::{Console, Processors};
-use qemu_run::Source;
+use qemu_run::{Machine, Source};
 
 use crate::case::{Case, Outcome, Part, Verdict};
 use crate::context::{Context, device, regex, stops_with};
@@ -46,6 +46,9 @@ pub(crate) const CASES: &[Case] = &[
         run: eight_on_two,
     },
 ];
+
+/// What the first partition of some that work has told at the end.
+const ENDED: &str = r"partition p0: os-term: share .* vpa \d";
 
 /// Processors that are shared, with such an entitlement in hundredths of a thread, and weight.
 pub(crate) fn shared(entitlement: u32, weight: u8) -> Processors {
@@ -118,7 +121,7 @@ fn reboot(context: &Context) -> Outcome {
 }
 
 /// The payload without console and devices, 32 MiB and one CPU.
-fn quiet(context: &Context, name: &str, words: &str) -> Result<PartitionSpec> {
+pub(crate) fn quiet(context: &Context, name: &str, words: &str) -> Result<PartitionSpec> {
     Ok(PartitionSpec {
         name: name.to_owned(),
         memory_bytes: 32 << 20,
@@ -128,11 +131,12 @@ fn quiet(context: &Context, name: &str, words: &str) -> Result<PartitionSpec> {
     })
 }
 
-/// What a partition tells of its time, in microseconds.
+/// What a partition tells of its time, in microseconds; and the instructions of its work.
 struct Told {
     had: f64,
     of: f64,
     waited: f64,
+    did: f64,
 }
 
 /// Runs partitions that all use what they get, for `milliseconds`, on `cpus`; what each tells.
@@ -168,13 +172,13 @@ fn shares(
 /// What partition `number` tells in `lines`.
 fn told(lines: &[String], number: usize) -> Result<Told> {
     let form = regex(&format!(
-        r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ count (\d+) vpa 0$"
+        r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ did (\d+) count (\d+) vpa 0$"
     ))?;
     let captures = lines.iter().find_map(|line| form.captures(line));
     let captures = captures.with_context(|| format!("p{number} tells nothing"))?;
     let value = |index: usize| captures.get(index)?.as_str().parse::<f64>().ok();
-    let all = [1, 2, 3, 4, 5].map(|index| value(index).unwrap_or(f64::NAN));
-    let [had, of, thread, entitlement, count] = all;
+    let all = [1, 2, 3, 4, 5, 6].map(|index| value(index).unwrap_or(f64::NAN));
+    let [had, of, thread, entitlement, did, count] = all;
     ensure!(
         count % 2.0 == 0.0,
         "p{number}: its dispatch count is odd while it runs"
@@ -183,6 +187,7 @@ fn told(lines: &[String], number: usize) -> Result<Told> {
         had,
         of,
         waited: thread + entitlement,
+        did,
     })
 }
 
@@ -237,10 +242,7 @@ fn beside_restarts(context: &Context) -> Outcome {
     restless.memory_bytes = 512 << 20;
     let machine = context.machine().cpus(1).icount("shift=4,sleep=off");
     let mut session = context.boot(machine, &bundle::build::pack(&[steady, restless])?)?;
-    session.wait_for(
-        &regex(r"partition p0: os-term: share .* vpa \d")?,
-        context.limit(120),
-    )?;
+    session.wait_for(&regex(ENDED)?, context.limit(120))?;
     let lines = session.stop();
     let restarts = lines
         .iter()
@@ -248,6 +250,21 @@ fn beside_restarts(context: &Context) -> Outcome {
         .count();
     ensure!(restarts > 3, "it began anew {restarts} times only");
     compare(&[told(&lines, 0)?], &[0.6], 0.03)
+}
+
+/// What a partition that works all the time does in three seconds, as half of the processor is its own, beside `other`.
+pub(crate) fn work_beside(
+    context: &Context,
+    machine: Machine,
+    other: PartitionSpec,
+) -> Result<f64> {
+    let mut steady = quiet(context, "p0", "mode=share ms=3000")?;
+    steady.processors = shared(50, 0);
+    // A processor as slow as with 4 would have the lines of the log, which whoever runs prints, count for more.
+    let machine = machine.cpus(1).icount("shift=2,sleep=off");
+    let mut session = context.boot(machine, &bundle::build::pack(&[steady, other])?)?;
+    session.wait_for(&regex(ENDED)?, context.limit(120))?;
+    Ok(told(&session.stop(), 0)?.did)
 }
 
 fn eight_on_two(context: &Context) -> Outcome {

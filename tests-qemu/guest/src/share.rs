@@ -35,13 +35,15 @@ fn purr() -> u64 {
     value
 }
 
-/// Some thousand instructions without a look at the time.
+/// [`STEPS`] instructions without a look at the time.
 fn work() {
     // SAFETY: counts CTR down.
     unsafe {
-        asm!("mtctr {0}", "2: bdnz 2b", in(reg) 4000u64, out("ctr") _, options(nomem, nostack))
+        asm!("mtctr {0}", "2: bdnz 2b", in(reg) STEPS, out("ctr") _, options(nomem, nostack))
     };
 }
+/// Some thousand.
+const STEPS: u64 = 4000;
 
 /// Runs for the time asked for, and tells.
 pub(crate) fn run(platform: &Platform) {
@@ -54,8 +56,10 @@ pub(crate) fn run(platform: &Platform) {
     let waits = || [0, 1, 2].map(|n| area.get(at + n));
     let before = waits();
     let (start, had) = (cpu::timebase(), purr());
+    let mut done = 0;
     while cpu::timebase() - start < length {
         work();
+        done += STEPS;
     }
     let (took, had) = (cpu::timebase() - start, purr() - had);
     let after = waits();
@@ -64,7 +68,7 @@ pub(crate) fn run(platform: &Platform) {
     // Microseconds.
     let _ = write!(
         LastWords(0),
-        "share {} of {} waits {thread} {entitlement} {ready} count {} vpa {}",
+        "share {} of {} waits {thread} {entitlement} {ready} did {done} count {} vpa {}",
         had / 512,
         took / 512,
         area.get32((vpa::YIELD_COUNT / 4) as usize),
