@@ -105,13 +105,9 @@ impl Owned {
     /// Has its bridge shut itself off.
     ///
     /// # Errors
-    /// [`EehError::Unsupported`] of a bridge that is no model.
+    /// [`EehError::Hardware`].
     pub(crate) fn shut_off(&self) -> Result<(), EehError> {
-        if host::shut_off(self.bridge.index) {
-            Ok(())
-        } else {
-            Err(EehError::Unsupported)
-        }
+        host::shut_off(self.bridge)
     }
 
     /// Has the bridge stop it by an error that is injected into its DMA, if it can; else stops it.

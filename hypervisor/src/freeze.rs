@@ -4,7 +4,7 @@
 //!   gets it going again.
 //! - `bulkhead.inject=LOCATION[,LOCATION]`: each stops some seconds after the partitions start; some seconds later its MMIO
 //!   goes on, and then its DMA.
-//! - `bulkhead.fence=LOCATION`: its bridge shuts itself off some seconds after the partitions start, if it is a model.
+//! - `bulkhead.fence=LOCATION`: its bridge shuts itself off some seconds after its owner took messages for it.
 //!
 //! A bridge that can is made to stop it by an error in its DMA.
 
@@ -48,8 +48,8 @@ const SCRIPTS: [Script; 3] = [
     },
     Script {
         argument: "bulkhead.fence=",
-        awaits_messages: false,
-        acts: &[(6, Act::ShutOff)],
+        awaits_messages: true,
+        acts: &[(15, Act::ShutOff)],
     },
 ];
 

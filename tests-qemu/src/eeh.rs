@@ -19,6 +19,14 @@ pub(crate) const CASES: &[Case] = &[
         run: |context| frozen(context, r"\S"),
     },
     Case {
+        name: "fenced",
+        run: fenced,
+    },
+    Case {
+        name: "fenced-linux-6.1",
+        run: fenced_linux,
+    },
+    Case {
         name: "eeh-linux-6.1",
         run: |context| linux(context, "debian-6.1", &linux::OWN_BRIDGES),
     },
@@ -108,17 +116,44 @@ pub(crate) fn fenced(context: &Context) -> Outcome {
     let machine = payload::machine_with_edus(context)?.device(NVME, "nvme,serial=bulkhead")?;
     let machine = with_words(machine, &format!("bulkhead.fence={NVME}"));
     let (mut parts, lines) = payload::run_and_tell(context, machine, &[edu, NVME], "mode=fenced")?;
+    parts.extend(tells_of_the_fence(&lines, &[NVME])?);
+    Ok(parts)
+}
+
+/// Whether the log tells of bridge 0's fence and reset, and that the functions at `places` go on, each once.
+fn tells_of_the_fence(lines: &[String], places: &[&str]) -> Outcome {
+    let mut parts = Vec::new();
     for (name, line) in [
         ("tells-of-the-fence", r"phb0 has shut itself off: \S"),
         ("tells-that-it-was-reset", r"phb0: it was reset"),
         ("tells-that-it-is-back", r"phb0 works again"),
-        (
-            "tells-what-goes-on",
-            r"partition payload: phb0/00\.0/00\.3 \(PE#\w+\): goes on$",
-        ),
     ] {
-        parts.push(told_once(&lines, name, line)?);
+        parts.push(told_once(lines, name, line)?);
     }
+    for place in places {
+        let line = format!(
+            r"partition \w+: {} \(PE#\w+\): goes on$",
+            place.replace('.', r"\.")
+        );
+        parts.push(told_once(lines, "tells-what-goes-on", &line)?);
+    }
+    Ok(parts)
+}
+
+/// The bridge of both disk and network card shuts itself off and is brought back; Debian's kernel recovers each.
+fn fenced_linux(context: &Context) -> Outcome {
+    let places = &linux::ONE_SWITCH;
+    let variant = Variant {
+        test: "recovery",
+        wanted: Some("recovery"),
+        change: |machine, places| {
+            let words = format!("bulkhead.fence={}", places.nvme);
+            Ok(with_words(machine, &words))
+        },
+        ..Variant::SPINE
+    };
+    let (mut parts, lines) = linux::boot(context, "debian-6.1", places, variant)?;
+    parts.extend(tells_of_the_fence(&lines, &[places.nvme, places.nic])?);
     Ok(parts)
 }
 

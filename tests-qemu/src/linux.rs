@@ -39,6 +39,17 @@ pub(crate) const OWN_BRIDGES: Places = Places {
     nic: "phb1/00.0/00.0",
     others: &[],
 };
+/// Both below one host bridge; where that has DMA slots they share them: the second one's window is not at address 0.
+pub(crate) const ONE_SWITCH: Places = Places {
+    bridges: &[
+        ("phb0/00.0/00.0", "x3130-upstream"),
+        ("phb0/00.0/00.0/00.0", "xio3130-downstream,chassis=1,slot=1"),
+        ("phb0/00.0/00.0/01.0", "xio3130-downstream,chassis=1,slot=2"),
+    ],
+    nvme: "phb0/00.0/00.0/00.0/00.0",
+    nic: "phb0/00.0/00.0/01.0/00.0",
+    others: &[],
+};
 const DISK_BYTES: u64 = 64 << 20;
 /// What the web server serves; longer than a few packets.
 const PAGE_BYTES: usize = 100_000;

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Outcome};
 use crate::context::Context;
-use crate::linux::{self, Places};
+use crate::linux::{self, ONE_SWITCH};
 use crate::{eeh, payload};
 
 /// The cases of this file.
@@ -32,18 +32,6 @@ pub(crate) const CASES: &[Case] = &[
         run: |context| linux::spine(&context.with_p7ioc(), "debian-6.1", &ONE_SWITCH),
     },
 ];
-
-/// Both devices below one host bridge, whose DMA slots they share: the second one's window is not at address 0.
-const ONE_SWITCH: Places = Places {
-    bridges: &[
-        ("phb0/00.0/00.0", "x3130-upstream"),
-        ("phb0/00.0/00.0/00.0", "xio3130-downstream,chassis=1,slot=1"),
-        ("phb0/00.0/00.0/01.0", "xio3130-downstream,chassis=1,slot=2"),
-    ],
-    nvme: "phb0/00.0/00.0/00.0/00.0",
-    nic: "phb0/00.0/00.0/01.0/00.0",
-    others: &[],
-};
 
 /// An error is injected into the endpoint of the first function while the partition runs: the second one's goes on.
 fn frozen(context: &Context) -> Outcome {

@@ -1,7 +1,7 @@
 //! P7IOCs over the machine's PHB3s: their driver and the model of their registers, joined by `relay`. One hub with one
 //! bridge stands for each PHB3.
 
-use crate::bridge::{StartError, poll, start_phb3};
+use crate::bridge::{Bridge, StartError, poll, start_phb3};
 use crate::devices::bridges;
 use crate::memory::{self, keep};
 use alloc::vec::Vec;
@@ -12,6 +12,7 @@ use ioda::{
 };
 use ioda_model::{Device, Fabric, P7ioc, P7iocBlock};
 use lock::Mutex;
+use lpar::eeh::EehError;
 use lpar::machine::DeviceMemory;
 use p7ioc::hub::{Facts, Hub, HubEvent, Processor, Units};
 use p7ioc::{Cause, ErrorLog};
@@ -233,11 +234,13 @@ pub(crate) fn watch_hubs() {
     }
 }
 
-/// Has the model of bridge `place` shut itself off; returns whether there is one.
-pub(crate) fn shut_off(place: u8) -> bool {
+/// Has the model of `bridge` shut itself off.
+pub(crate) fn shut_off(bridge: &Bridge) -> Result<(), EehError> {
     let hubs = HUBS.lock();
-    let watched = hubs.iter().find(|watched| watched.place == place);
-    watched.map(|watched| watched.model.fence()).is_some()
+    let watched = hubs.iter().find(|watched| watched.place == bridge.index);
+    let watched = watched.ok_or(EehError::Unsupported)?;
+    watched.model.fence();
+    Ok(())
 }
 
 /// Why an endpoint is stopped.

@@ -1,8 +1,9 @@
 //! The machine's PHB3s, as they are.
 
-use crate::bridge::{StartError, start_phb3};
+use crate::bridge::{Bridge, StartError, start_phb3};
 use core::fmt;
 use ioda::{Bdf, Caps, DmaWindow, Ioda, IrqBackend, MsiBlock, PeNumber, Pest, PhbId};
+use lpar::eeh::EehError;
 use lpar::machine::DeviceMemory;
 use phb3::{Bases, Numbering, Phb3, Port};
 use realio::{DeviceRegisters, IO, Io, Registers, SideBand};
@@ -58,9 +59,13 @@ pub(crate) fn message_block(_port: &HostPort, _bdf: Bdf, block: MsiBlock) -> Opt
 /// There is no hub above these bridges.
 pub(crate) const fn watch_hubs() {}
 
-/// No bridge of the machine's is told to shut itself off.
-pub(crate) const fn shut_off(_place: u8) -> bool {
-    false
+/// Has `bridge` shut itself off.
+pub(crate) fn shut_off(bridge: &Bridge) -> Result<(), EehError> {
+    bridge
+        .host
+        .lock()
+        .shut_off()
+        .map_err(|_| EehError::Hardware)
 }
 
 /// Why an endpoint is stopped.

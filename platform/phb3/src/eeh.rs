@@ -40,7 +40,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
     pub(crate) fn find_event(&mut self) -> Option<Event> {
         match self.pbcq.nfir() {
             Err(_) => return Some(Event::Dead),
-            Ok(nfir) if nfir & nest::NFIR_DEAD != 0 => return Some(Event::Dead),
+            Ok(nfir) if nfir & nest::NFIR_DEAD != 0 && !self.forced => return Some(Event::Dead),
             Ok(_) => {}
         }
         if self.is_fenced() {

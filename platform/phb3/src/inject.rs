@@ -3,21 +3,87 @@
 //! One set of registers compares every access with an address: config cycles by function, memory by bytes. DMA is
 //! compared by its PCI address alone, whoever sends it, and endpoints have address spaces of their own.
 //!
-//! Source: skiboot `hw/phb3.c`, `phb3_err_inject`.
+//! Beside those, a bridge can be told to shut itself off.
+//!
+//! Source: skiboot `hw/phb3.c`, `phb3_err_inject`; `phb3_complete_reset` for the fence.
 
-use crate::regs::{M32dt, M64bt, PaprErrInjCtl, Tve};
+use crate::port::MASKED_LSIS;
+use crate::regs::{self, M32dt, M64bt, PaprErrInjCtl, Tve, table};
 use crate::windows::{SINGLE_SHIFT, WINDOW_SHIFT};
 use crate::{PES, Phb3, WINDOWS};
-use ioda::driver::Chip;
+use ioda::driver::config::ROOT;
 use ioda::driver::inject::{self, Compared};
-use ioda::{InjectError, InjectTarget, Injection, PeNumber, RegIo, Rid, TveIndex, XscomIo};
+use ioda::driver::{Chip, root_port};
+use ioda::{
+    CfgOffset, CfgWidth, InjectError, InjectTarget, Injection, PeNumber, RegIo, ResetError, Rid,
+    TveIndex, XscomIo,
+};
 
 /// What is compared. 4:19, the function of a config cycle.
 const CONFIG_BDF: u64 = 0x0fff_f000_0000_0000;
 /// 16:63 of a real address.
 const MMIO: u64 = 0x0000_ffff_ffff_ffff;
 
+/// The registers by which the bridge finds its tables in memory and opens its windows.
+const FOUND_BY: [ioda::Reg64; 8] = [
+    regs::PHB_CONFIG,
+    regs::RTT_BAR,
+    regs::PELTV_BAR,
+    regs::IVT_BAR,
+    regs::PEST_BAR,
+    regs::M32_START_ADDR,
+    regs::M32_BASE_MASK,
+    // Last: an emulator closes the window at this one.
+    regs::M32_BASE_ADDR,
+];
+/// The root port's registers that say what it forwards, as they are when it is reset.
+const CLOSED: [(CfgOffset, u32); 6] = [
+    (CfgOffset::at(0x04), 0),
+    (CfgOffset::at(0x18), 0),
+    (CfgOffset::at(0x20), 0x0000_fff0),
+    (CfgOffset::at(0x24), 0x0001_fff1),
+    (CfgOffset::at(0x28), 0),
+    (CfgOffset::at(0x2c), 0),
+];
+
 impl<R: RegIo, X: XscomIo> Phb3<R, X> {
+    /// Has the bridge shut itself off, as an error does that fences it. A complete reset brings it back.
+    ///
+    /// An emulator notes no fence, goes on, and resets nothing that it is told to reset. So what a fence stops and a complete
+    /// reset loses is lost here then: windows, tables, the root port's registers, and the state of all devices below.
+    ///
+    /// # Errors
+    /// [`ResetError::Xscom`].
+    pub fn shut_off(&mut self) -> Result<(), ResetError> {
+        self.pbcq.fence()?;
+        self.forced = true;
+        if !self.is_fenced() {
+            self.lose_all();
+            self.fenced = true;
+        }
+        Ok(())
+    }
+
+    fn lose_all(&mut self) {
+        root_port::begin_hot_reset(self);
+        root_port::end_hot_reset(self);
+        for (at, value) in CLOSED {
+            self.raw_write(ROOT, at, CfgWidth::Word, value);
+        }
+        let port = self.port;
+        for reg in FOUND_BY {
+            port.io.write64(reg, 0);
+        }
+        port.write_entries(table::LXIVT, MASKED_LSIS.into_iter());
+        for (table, entries) in [
+            (table::TVT, PES.saturating_mul(WINDOWS)),
+            (table::M32DT, PES),
+            (table::M64BT, 16),
+        ] {
+            port.write_entries(table, (0..entries).map(|_| 0));
+        }
+    }
+
     pub(crate) fn arm_injection(
         &mut self,
         pe: PeNumber,

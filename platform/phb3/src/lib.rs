@@ -82,6 +82,8 @@ pub struct Phb3<R: 'static, X> {
     /// Whether there are links to train and logic to wait for.
     has_link_logic: bool,
     fenced: bool,
+    /// Whether it was told to shut itself off: as errors its PowerBus side shows what else means its end.
+    forced: bool,
     prefetch: PrefetchShadow,
     /// Whether the tables in memory have their first content.
     tables_filled: bool,
@@ -112,6 +114,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
             phase: Phase::Off,
             has_link_logic: false,
             fenced: false,
+            forced: false,
             prefetch: PrefetchShadow::default(),
             tables_filled: false,
             pcie_cap: None,

@@ -22,6 +22,8 @@ const LSIS: usize = 8;
 const INTX: u16 = 4;
 /// The priority that masks.
 const MASKED: u8 = 0xff;
+/// The routing of all LSIs to nobody: `Lxivt::PRIORITY`.
+pub(crate) const MASKED_LSIS: [u64; LSIS] = [(MASKED as u64) << 32; LSIS];
 /// Beyond this many pages, all translations of the endpoint are forgotten at once.
 const PAGE_KILLS: u64 = 4;
 /// Looks at a register that should change within microseconds.
@@ -41,13 +43,12 @@ impl<R: RegIo> Port<R> {
     /// The bridge whose registers are `io`, whose first interrupt source is `irq_base`
     /// ([`crate::Pbcq::irq_base`]) and whose tables are `tables`.
     pub fn new(io: R, irq_base: u32, tables: &Tables) -> Self {
-        let masked = lxive(0, MASKED);
         Self {
             io,
             ivt: tables.ivt.cells,
             ivt_real: tables.ivt.real,
             irq_base,
-            lxivt: Mutex::new([masked; LSIS]),
+            lxivt: Mutex::new(MASKED_LSIS),
         }
     }
 

@@ -110,6 +110,7 @@ impl<R: RegIo, X: XscomIo> Phb3<R, X> {
                 (false, _) => {
                     self.pbcq.clear_nfir(errors)?;
                     self.fenced = false;
+                    self.forced = false;
                     Ok((Phase::Cleared, self.wait(ETU_MS)))
                 }
             },

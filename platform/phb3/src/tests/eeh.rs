@@ -1,5 +1,5 @@
 use super::*;
-use ioda::{CfgError, Event, Freeze, IodaError};
+use ioda::{CfgError, Event, Freeze, IodaError, M32Segment, ResetKind};
 
 const PE: PeNumber = PeNumber(64);
 const CHILD: PeNumber = PeNumber(130);
@@ -71,6 +71,37 @@ fn a_fenced_bridge_says_so_and_is_left_alone() {
     bench.good();
 }
 
+/// Where nothing is fenced in truth nothing goes on either, and all that the reset would lose has to be brought back.
+fn a_bridge_that_is_told_to_shut_itself_off_is_fenced_and_comes_back() {
+    for kind in [Kind::Chip, Kind::Emulator] {
+        let mut bench = Bench::started(kind);
+        let (window, table) = bench.own(LEFT_BDF, PE, 0x20_0000);
+        let phb = &mut bench.phb;
+        phb.map_m32(M32Segment(2), PE).expect("it is there");
+        table.cells[3].store(0x7000_0000 | 3);
+        phb.shut_off().expect("it answers");
+        assert_eq!(phb.next_event(), Some(Event::Fenced));
+        assert_eq!(phb.freeze_state(PE), Freeze::all());
+        let ones = phb.cfg_read(LEFT_BDF, CfgOffset::at(0), CfgWidth::Word);
+        assert_eq!(ones, Err(CfgError::Fenced));
+        let bus = window.bus_base + 0x3008;
+        let model = bench.model;
+        assert!(model.forged_write(LEFT_BDF, bus).is_err());
+        let register = Model::MMIO1 + 2 * 0x80_0000;
+        // The chip loses it with the reset.
+        if kind == Kind::Emulator {
+            assert_ne!(model.segment_pe(register), Some(PE));
+        }
+        bench.phb.reset(ResetKind::Complete);
+        bench.run();
+        assert!(model.with_fabric(|fabric| fabric.device(LEFT).resets) > 0);
+        assert_eq!(model.segment_pe(register), Some(PE));
+        assert_eq!(model.forged_write(LEFT_BDF, bus), Ok(0x7000_0008));
+        assert_eq!(bench.phb.next_event(), None);
+        bench.place();
+    }
+}
+
 fn an_error_that_stops_nothing_is_told_until_it_is_cleared() {
     let mut bench = Bench::started(Kind::Chip);
     bench.model.latch_errors(2);
@@ -85,5 +116,6 @@ cases::cases!(
     a_fault_freezes_its_endpoint_until_it_is_thawed,
     an_error_freezes_who_is_linked_and_nobody_else,
     a_fenced_bridge_says_so_and_is_left_alone,
+    a_bridge_that_is_told_to_shut_itself_off_is_fenced_and_comes_back,
     an_error_that_stops_nothing_is_told_until_it_is_cleared,
 );
