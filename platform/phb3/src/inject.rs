@@ -5,7 +5,7 @@
 //!
 //! Beside those, a bridge can be told to shut itself off.
 //!
-//! Source: skiboot `hw/phb3.c`, `phb3_err_inject`; `phb3_complete_reset` for the fence.
+//! Source: skiboot `hw/phb3.c`, `phb3_err_inject`; `phb3_creset` for the fence.
 
 use crate::port::MASKED_LSIS;
 use crate::regs::{self, M32dt, M64bt, PaprErrInjCtl, Tve, table};
