@@ -113,6 +113,9 @@ impl Clock for MachineClock {
     fn timebase_hz(&self) -> u64 {
         self.start.get().map_or(512_000_000, |start| start.hz)
     }
+    fn purr(&self) -> u64 {
+        ppc64::mfspr!(PURR)
+    }
     fn civil(&self) -> Result<CivilTime, Failed> {
         let start = self.start.get().ok_or(Failed)?;
         let (then, nanos) = start.civil.ok_or(Failed)?;

@@ -6,7 +6,7 @@ use crate::thread::Thread;
 use crate::{console, presenter, trace};
 use ::trace::{Dispatched, Preempted};
 use core::sync::atomic::Ordering::SeqCst;
-use lpar::machine::{Presenter, Threads};
+use lpar::machine::{Capacity, Presenter, Threads};
 use lpar::vpa::{self, Dispatch, Preempt, Wait};
 use lpar::xics::show_mfrr;
 use papr_abi::Irq;
@@ -190,6 +190,9 @@ pub(crate) struct Kicker;
 pub(crate) const KICK_PRIORITY: u8 = 1;
 
 impl Threads for Kicker {
+    fn capacity(&self) -> Capacity {
+        crate::pool::capacity()
+    }
     fn kick(&self, pir: u32) {
         if let Some(thread) = crate::thread::by_pir(pir) {
             thread.kicked.store(true, SeqCst);

@@ -12,14 +12,14 @@ use crate::presenter::ICP;
 use crate::shared::{self, Shared};
 use crate::soft::{self, OPEN};
 use crate::thread::{Leave, Thread, first_context, reset};
-use crate::{stop, trace};
+use crate::{probe, stop, trace};
 use ::trace::Preempted;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use dispatch::{Choice, Dispatch, Share, Stop, Timing, VcpuId};
+use dispatch::{Choice, Dispatch, HUNDREDTHS, Share, Stop, Timing, VcpuId};
 use lock::Mutex;
 use lpar::icp::Line;
-use lpar::machine::Presenter;
+use lpar::machine::{Capacity, Presenter};
 use lpar::vpa::{self, Preempt, Wait};
 use lpar::{Processors, Vcpu, VcpuState, attention};
 use papr_abi::xics::{self, LEAST_FAVORED};
@@ -48,6 +48,8 @@ pub(crate) struct Pool {
     vcpus: Vec<Thread>,
     /// Where each partition's begin.
     firsts: Vec<usize>,
+    /// Hundredths of a thread that no partition is entitled to.
+    unallocated: u32,
 }
 
 static POOL: Once<Pool> = Once::new();
@@ -55,6 +57,17 @@ static POOL: Once<Pool> = Once::new();
 /// Returns the pool, if partitions share one.
 pub(crate) fn get() -> Option<&'static Pool> {
     POOL.get()
+}
+
+/// Returns how many threads there are, and what of the pool nobody was promised.
+pub(crate) fn capacity() -> Capacity {
+    let machine = probe::info().map_or(0, |info| info.threads().count());
+    let (pool, unallocated) = get().map_or((0, 0), |pool| (pool.threads.len(), pool.unallocated));
+    Capacity {
+        machine: machine as u16,
+        pool: pool as u16,
+        unallocated,
+    }
 }
 
 /// Makes the pool of `partitions`, on the threads with processor identifications `pirs`.
@@ -93,12 +106,12 @@ pub(crate) fn start(
         .collect();
     let policy = dispatch::Pool::new(threads.len(), &shares, Timing::standard(hz), timebase())?;
     let entitlement: u32 = shares.iter().map(|share| share.entitlement).sum();
+    let capacity = threads.len() as u32 * HUNDREDTHS;
     log::info!(
-        "pool: {} thread(s) for {} vcpu(s) of {} partition(s), {entitlement} of {} hundredths promised",
+        "pool: {} thread(s) for {} vcpu(s) of {} partition(s), {entitlement} of {capacity} hundredths promised",
         threads.len(),
         vcpus.len(),
-        partitions.len(),
-        threads.len() * 100
+        partitions.len()
     );
     POOL.call_once(|| Pool {
         policy: Mutex::new(policy),
@@ -106,6 +119,7 @@ pub(crate) fn start(
         partitions,
         vcpus,
         firsts,
+        unallocated: capacity.saturating_sub(entitlement),
     });
     Ok(())
 }

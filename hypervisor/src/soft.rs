@@ -9,7 +9,7 @@ use crate::sources::{FOREIGN, SOURCES};
 use crate::thread::Thread;
 use crate::trace;
 use lpar::icp::SoftXics;
-use lpar::machine::{Failed, ForeignIrq, Presenter, Sources, Threads};
+use lpar::machine::{Capacity, Failed, ForeignIrq, Presenter, Sources, Threads};
 use lpar::xics::Trigger;
 use papr_abi::xics::{self, LEAST_FAVORED};
 use papr_abi::{Irq, Server};
@@ -134,6 +134,9 @@ impl Sources for SoftSources {
 }
 
 impl Threads for SoftKicker {
+    fn capacity(&self) -> Capacity {
+        crate::pool::capacity()
+    }
     fn kick(&self, pir: u32) {
         if let Some((pool, record, ..)) = find(pir) {
             pool.poke(record);

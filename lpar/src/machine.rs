@@ -121,6 +121,8 @@ pub trait Clock: Sync {
     fn timebase(&self) -> u64;
     /// Returns the ticks of a second.
     fn timebase_hz(&self) -> u64;
+    /// Returns how long the virtual processor that the calling thread runs has had a thread, ticks: its PURR.
+    fn purr(&self) -> u64;
     /// Returns the machine's civil time.
     ///
     /// # Errors
@@ -133,8 +135,21 @@ pub trait Clock: Sync {
     fn random(&self) -> Result<u64, Failed>;
 }
 
+/// How many threads there are, and what partitions were promised of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Threads of the machine.
+    pub machine: u16,
+    /// Those of them in the pool that shared virtual processors run on.
+    pub pool: u16,
+    /// Hundredths of a thread of the pool that no partition is entitled to.
+    pub unallocated: u32,
+}
+
 /// The threads that run a partition's virtual processors.
 pub trait Threads: Sync {
+    /// Returns how many there are.
+    fn capacity(&self) -> Capacity;
     /// Makes thread `pir` look at its processor's attention bits and state soon, wherever it is.
     fn kick(&self, pir: u32);
 }

@@ -10,8 +10,8 @@ use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, Args};
 use crate::hpt::Hpt;
 use crate::machine::{
-    Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Machine, Presenter, Sources,
-    TceInvalidate, Terminal, Threads, Tlb,
+    Caches, Capacity, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Machine, Presenter,
+    Sources, TceInvalidate, Terminal, Threads, Tlb,
 };
 use crate::mmio::{Mmio, MmioRange};
 use crate::{GuestRam, Lpar, LparConfig, Processors, Vcpu};
@@ -193,6 +193,9 @@ impl Clock for Absent {
     fn timebase_hz(&self) -> u64 {
         unreachable!()
     }
+    fn purr(&self) -> u64 {
+        unreachable!()
+    }
     fn civil(&self) -> Result<CivilTime, Failed> {
         unreachable!()
     }
@@ -202,6 +205,9 @@ impl Clock for Absent {
 }
 
 impl Threads for Absent {
+    fn capacity(&self) -> Capacity {
+        unreachable!()
+    }
     fn kick(&self, _: u32) {
         unreachable!()
     }

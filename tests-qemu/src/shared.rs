@@ -137,6 +137,8 @@ struct Told {
     of: f64,
     waited: f64,
     did: f64,
+    /// R4 to r7 of H_GET_PPP.
+    ppp: [u64; 4],
 }
 
 /// Runs partitions that all use what they get, for `milliseconds`, on `cpus`; what each tells.
@@ -164,19 +166,58 @@ fn shares(
     let mut session = context.boot(machine, &bundle::build::pack(&partitions)?)?;
     stops_with(&mut session, "power-off", context.limit(300))?;
     let lines = session.stop();
+    let capacity = u64::from(cpus);
     (0..kinds.len())
-        .map(|number| told(&lines, number))
+        .map(|number| {
+            let told = told(&lines, number)?;
+            let wanted = ppp(kinds, number, capacity)?;
+            ensure!(
+                told.ppp == wanted,
+                "p{number}: H_GET_PPP tells {:x?}, the manifest {wanted:x?}",
+                told.ppp
+            );
+            Ok(told)
+        })
         .collect()
+}
+
+/// R4 to r7 of H_GET_PPP for partition `number` of those with `kinds`, all of which share `cpus`. Source: LoPAR 2.9,
+/// "H_GET_PPP".
+fn ppp(kinds: &[Processors], number: usize, cpus: u64) -> Result<[u64; 4]> {
+    let of = |kind: &Processors| match kind {
+        Processors::Shared {
+            entitlement,
+            weight,
+        } => Some((u64::from(*entitlement), u64::from(*weight))),
+        Processors::Dedicated => None,
+    };
+    let promised: u64 = kinds
+        .iter()
+        .filter_map(of)
+        .map(|(entitled, _)| entitled)
+        .sum();
+    let own = kinds.get(number).and_then(of);
+    let (entitlement, weight) = own.context("it does not share")?;
+    Ok([
+        entitlement,
+        cpus * 100 - promised,
+        (number as u64 + 1) << 16,
+        u64::from(weight == 0) << 48 | weight << 40 | cpus << 16 | cpus,
+    ])
 }
 
 /// What partition `number` tells in `lines`.
 fn told(lines: &[String], number: usize) -> Result<Told> {
     let form = regex(&format!(
-        r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ did (\d+) count (\d+) vpa 0$"
+        r"partition p{number}: os-term: share (\d+) of (\d+) waits (\d+) (\d+) \d+ did (\d+) count (\d+) vpa 0 ppp (\d+) (\d+) ([0-9a-f]+) ([0-9a-f]+)$"
     ))?;
     let captures = lines.iter().find_map(|line| form.captures(line));
     let captures = captures.with_context(|| format!("p{number} tells nothing"))?;
     let value = |index: usize| captures.get(index)?.as_str().parse::<f64>().ok();
+    let whole = |index: usize, radix| -> Result<u64> {
+        let digits = captures.get(index).map_or("", |digits| digits.as_str());
+        Ok(u64::from_str_radix(digits, radix)?)
+    };
     let all = [1, 2, 3, 4, 5, 6].map(|index| value(index).unwrap_or(f64::NAN));
     let [had, of, thread, entitlement, did, count] = all;
     ensure!(
@@ -188,6 +229,7 @@ fn told(lines: &[String], number: usize) -> Result<Told> {
         of,
         waited: thread + entitlement,
         did,
+        ppp: [whole(7, 10)?, whole(8, 10)?, whole(9, 16)?, whole(10, 16)?],
     })
 }
 

@@ -9,6 +9,10 @@ use crate::{HResult, Lpar, OutsideRam, Processors, Refusal, Vcpu, VcpuState, vpa
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use papr_abi::{GuestRealAddr, HError, Server, token, vpa};
 
+mod capacity;
+
+pub use capacity::{GetPpp, Purr};
+
 const fn row(token: u64, name: &'static str) -> Row {
     Row::new(token, name, Class::Critical, "hcall-splpar")
 }

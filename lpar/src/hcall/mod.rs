@@ -181,6 +181,8 @@ pub static HCALLS: &[Entry] = &[
     entry::<dispatch::Cede>(),
     entry::<dispatch::Confer>(),
     entry::<dispatch::Prod>(),
+    entry::<dispatch::GetPpp>(),
+    entry::<dispatch::Purr>(),
     entry::<llan::VioSignal>(),
     entry::<llan::RegisterLogicalLan>(),
     entry::<llan::FreeLogicalLan>(),

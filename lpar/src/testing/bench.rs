@@ -9,7 +9,8 @@ use crate::hcall::cpu::CpuSecurity;
 use crate::hcall::{self, After, Args};
 use crate::hpt::Hpt;
 use crate::machine::{
-    CivilTime, Clock, Failed, ForeignIrq, Machine, Observer, Presenter, Sources, Terminal, Threads,
+    Capacity, CivilTime, Clock, Failed, ForeignIrq, Machine, Observer, Presenter, Sources,
+    Terminal, Threads,
 };
 use crate::mmio::Mmio;
 use crate::pci::{
@@ -260,6 +261,8 @@ impl FakeClock {
 
 /// The time base of [`FakeClock`] at the start.
 pub(crate) const TIMEBASE: u64 = 0x1234_5678_9abc;
+/// What its caller has had of it.
+pub(crate) const PURR: u64 = 0x1234_0000_0001;
 
 impl Clock for FakeClock {
     fn timebase(&self) -> u64 {
@@ -267,6 +270,9 @@ impl Clock for FakeClock {
     }
     fn timebase_hz(&self) -> u64 {
         512_000_000
+    }
+    fn purr(&self) -> u64 {
+        PURR
     }
     fn civil(&self) -> Result<CivilTime, Failed> {
         *self.civil.lock().unwrap()
@@ -291,6 +297,13 @@ impl FakeThreads {
 }
 
 impl Threads for FakeThreads {
+    fn capacity(&self) -> Capacity {
+        Capacity {
+            machine: 6,
+            pool: 3,
+            unallocated: 170,
+        }
+    }
     fn kick(&self, pir: u32) {
         self.0.lock().unwrap().push(pir);
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// Steps of a program, and programs tried before a mistake counts as unnoticed.
 const STEPS: u64 = 60;
-const PROGRAMS: u64 = 12;
+const PROGRAMS: u64 = 48;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]

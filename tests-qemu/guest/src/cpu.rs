@@ -172,6 +172,8 @@ macro_rules! read_register {
 }
 read_register!(/// The timebase, in ticks of 1/512 us.
     timebase, "mftb {}");
+read_register!(/// The time that this processor had a thread, ticks.
+    purr, "mfspr {}, 309");
 read_register!(/// The machine state register.
     msr, "mfmsr {}");
 read_register!(/// SPRG0.

@@ -1,8 +1,9 @@
 //! `mode=share`: has something to do for `ms=N` milliseconds, then tells how much of the time it had a
-//! processor. It tells by os-term, which every partition's hypervisor logs: only one has the console.
-#![expect(unsafe_code, reason = "a loop whose length is known, and PURR")]
+//! processor, and what it is told of its part (H_GET_PPP, r4 to r7). It tells by os-term, which every partition's
+//! hypervisor logs: only one has the console.
+#![expect(unsafe_code, reason = "a loop whose length is known")]
 
-use crate::cpu::{self, TICKS_PER_MS};
+use crate::cpu::{self, TICKS_PER_MS, purr};
 use crate::hcall::{PAGES, Page, hcall};
 use crate::rtas;
 use crate::tree::Platform;
@@ -25,14 +26,6 @@ impl Write for LastWords {
         }
         Ok(())
     }
-}
-
-/// The time that this processor had a thread, ticks.
-fn purr() -> u64 {
-    let value: u64;
-    // SAFETY: reads a register.
-    unsafe { asm!("mfspr {}, 309", out(reg) value, options(nomem, nostack)) };
-    value
 }
 
 /// [`STEPS`] instructions without a look at the time.
@@ -64,11 +57,13 @@ pub(crate) fn run(platform: &Platform) {
     let (took, had) = (cpu::timebase() - start, purr() - had);
     let after = waits();
     let [thread, entitlement, ready] = [0, 1, 2].map(|n: usize| (after[n] - before[n]) / 512);
+    let [entitlement_of, left, place, resources, ..] = hcall(token::H_GET_PPP, []).out;
     TEXT.fill(0);
     // Microseconds.
     let _ = write!(
         LastWords(0),
-        "share {} of {} waits {thread} {entitlement} {ready} did {done} count {} vpa {}",
+        "share {} of {} waits {thread} {entitlement} {ready} did {done} count {} vpa {} \
+         ppp {entitlement_of} {left} {place:x} {resources:x}",
         had / 512,
         took / 512,
         area.get32((vpa::YIELD_COUNT / 4) as usize),

@@ -8,7 +8,8 @@ use core::ops::Range;
 use ioda::{Bdf, DmaWindow, IrqBackend, IrqKind, MmioIo, MsiBlock, ResetError, TceFlush, TceRange};
 use lock::Mutex;
 use lpar::machine::{
-    Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Terminal, Threads, Tlb,
+    Caches, Capacity, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Terminal,
+    Threads, Tlb,
 };
 use lpar_pci::{Bridge, Bridges, HostBridge};
 use papr_abi::{Irq, RealAddr};
@@ -162,6 +163,9 @@ impl Clock for Rest {
     fn timebase_hz(&self) -> u64 {
         512_000_000
     }
+    fn purr(&self) -> u64 {
+        1
+    }
     fn civil(&self) -> Result<CivilTime, Failed> {
         Err(Failed)
     }
@@ -170,6 +174,13 @@ impl Clock for Rest {
     }
 }
 impl Threads for Rest {
+    fn capacity(&self) -> Capacity {
+        Capacity {
+            machine: 1,
+            pool: 0,
+            unallocated: 0,
+        }
+    }
     fn kick(&self, _: u32) {}
 }
 impl Caches for Rest {

@@ -39,6 +39,8 @@ hcalls!(
     H_CEDE,
     H_CONFER,
     H_PROD,
+    H_GET_PPP,
+    H_PURR,
     H_BULK_REMOVE,
     H_STUFF_TCE,
     H_PUT_TCE_INDIRECT,

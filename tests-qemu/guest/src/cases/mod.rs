@@ -1,6 +1,7 @@
 //! The cases, one file per function set of LoPAR or part of the architecture.
 
 mod basics;
+mod capacity;
 mod dma;
 mod eeh;
 mod frozen;
@@ -40,6 +41,7 @@ pub(crate) const TABLES: &[&[Case]] = &[
     mode::CASES,
     vpa::CASES,
     sched::CASES,
+    capacity::CASES,
     logical::CASES,
     interrupts::CASES,
     hostile::CASES,

@@ -3,7 +3,7 @@
 use super::function::Function;
 use super::{HPT_ENTRIES, LPID, MMIO, RAM_BASE, RAM_BYTES, WINDOWS};
 use lpar::machine::{
-    self, Caches, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Sources,
+    self, Caches, Capacity, CivilTime, Clock, DeviceMemory, Failed, ForeignIrq, Presenter, Sources,
     TceInvalidate, Terminal, Threads, Tlb,
 };
 use papr_abi::hpte::v;
@@ -369,6 +369,9 @@ impl Clock for Machine {
     fn timebase_hz(&self) -> u64 {
         512_000_000
     }
+    fn purr(&self) -> u64 {
+        0x1234_0000_0001
+    }
     fn civil(&self) -> Result<CivilTime, Failed> {
         if self.lock().is_broken(part::CLOCK) {
             return Err(Failed);
@@ -394,6 +397,13 @@ impl Clock for Machine {
 }
 
 impl Threads for Machine {
+    fn capacity(&self) -> Capacity {
+        Capacity {
+            machine: u16::MAX,
+            pool: u16::MAX,
+            unallocated: u32::MAX,
+        }
+    }
     fn kick(&self, pir: u32) {
         self.lock().icp(pir);
     }

@@ -125,6 +125,8 @@ pub fn hcalls() -> Seeds {
         call(token::H_CONFER, &[Negative(0)]),
         call(token::H_REGISTER_VPA, &[Known(5), Small(0)]),
         call(token::H_SIGNAL_SYS_RESET, &[Negative(0)]),
+        call(token::H_GET_PPP, &[]),
+        call(token::H_PURR, &[]),
         call(token::H_SET_MODE, &[Small(3), Small(3)]),
     ];
     let memory = [

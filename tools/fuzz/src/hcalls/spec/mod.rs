@@ -52,6 +52,7 @@ fn outputs(token: u64, args: &Args) -> usize {
     match token {
         token::H_READ if args[0] & papr_abi::hpte::flag::READ_4 != 0 => 8,
         token::H_BULK_REMOVE => 8,
+        token::H_GET_PPP => 4,
         token::H_GET_TERM_CHAR => 3,
         token::H_REMOVE
         | token::H_READ
@@ -65,6 +66,7 @@ fn outputs(token: u64, args: &Args) -> usize {
         | token::H_LOGICAL_CI_LOAD
         | token::H_LOGICAL_CACHE_LOAD
         | token::H_XIRR
+        | token::H_PURR
         | token::H_RANDOM => 1,
         _ => 0,
     }
@@ -112,6 +114,10 @@ pub fn check(bench: &mut Bench, before: &Before, status: i64, regs: &Args, after
                 before.assert_unchanged(bench);
             }
             memory::check(bench, *token, args, status, regs);
+        }
+        token::H_GET_PPP | token::H_PURR => {
+            assert_eq!(status, 0, "{}", context());
+            before.assert_unchanged(bench);
         }
         token::H_REGISTER_VPA if status == 0 => memory::registered(bench, args),
         token::H_XIRR | token::H_XIRR_X => presented(before, before.server, regs[0]),
