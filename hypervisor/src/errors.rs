@@ -105,7 +105,7 @@ impl Owned {
     /// Has its bridge shut itself off.
     ///
     /// # Errors
-    /// [`EehError::Hardware`].
+    /// [`EehError::Hardware`]; of a P7IOC that is no model, [`EehError::Unsupported`].
     pub(crate) fn shut_off(&self) -> Result<(), EehError> {
         host::shut_off(self.bridge)
     }

@@ -233,11 +233,13 @@ fn longest_part(name: &str, ticks: &str) -> Result<Part> {
 fn slows(context: &Context) -> Outcome {
     let mut waits = quiet(context, "waits", "mode=wait")?;
     waits.processors = shared(50, 255);
-    let mut attacks = attacker(context, "calls=1000 again=1")?;
-    attacks.processors = shared(50, 255);
+    let mut hostile = attacker(context, "calls=1000 again=1")?;
+    hostile.processors = shared(50, 255);
     let machine = || context.machine().device(PLACE, EDU);
-    let alone = work_beside(context, machine()?, waits)?;
-    let attacked = work_beside(context, machine()?, attacks)?;
+    let (alone, _) = work_beside(context, machine()?, waits)?;
+    let (attacked, lines) = work_beside(context, machine()?, hostile)?;
+    let [calls, done, _] = attacks(&lines)?;
+    ensure!(calls > 0 && done > 0, "{calls} calls, {done} served");
     let less = (alone - attacked) / alone;
     println!(
         "  {alone} instructions of work beside one that waits, {attacked} beside one that attacks: {:.2} % less",

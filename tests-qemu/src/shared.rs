@@ -166,11 +166,10 @@ fn shares(
     let mut session = context.boot(machine, &bundle::build::pack(&partitions)?)?;
     stops_with(&mut session, "power-off", context.limit(300))?;
     let lines = session.stop();
-    let capacity = u64::from(cpus);
     (0..kinds.len())
         .map(|number| {
             let told = told(&lines, number)?;
-            let wanted = ppp(kinds, number, capacity)?;
+            let wanted = ppp(kinds, number, cpus.into())?;
             ensure!(
                 told.ppp == wanted,
                 "p{number}: H_GET_PPP tells {:x?}, the manifest {wanted:x?}",
@@ -294,19 +293,21 @@ fn beside_restarts(context: &Context) -> Outcome {
     compare(&[told(&lines, 0)?], &[0.6], 0.03)
 }
 
-/// What a partition that works all the time does in three seconds, as half of the processor is its own, beside `other`.
+/// What a partition that works all the time does in three seconds, as half of the processor is its own, beside `other`; and all
+/// lines that were printed meanwhile.
 pub(crate) fn work_beside(
     context: &Context,
     machine: Machine,
     other: PartitionSpec,
-) -> Result<f64> {
+) -> Result<(f64, Vec<String>)> {
     let mut steady = quiet(context, "p0", "mode=share ms=3000")?;
     steady.processors = shared(50, 0);
     // A processor as slow as with 4 would have the lines of the log, which whoever runs prints, count for more.
     let machine = machine.cpus(1).icount("shift=2,sleep=off");
     let mut session = context.boot(machine, &bundle::build::pack(&[steady, other])?)?;
     session.wait_for(&regex(ENDED)?, context.limit(120))?;
-    Ok(told(&session.stop(), 0)?.did)
+    let lines = session.stop();
+    Ok((told(&lines, 0)?.did, lines))
 }
 
 fn eight_on_two(context: &Context) -> Outcome {

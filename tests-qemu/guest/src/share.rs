@@ -12,6 +12,8 @@ use core::fmt::Write;
 use papr_abi::{token, vpa};
 
 static TEXT: Page = Page::new();
+/// What is done between two looks at the time.
+const STEPS: u64 = 4000;
 
 /// Text in a page of its own, ended by a zero byte.
 struct LastWords(usize);
@@ -35,8 +37,6 @@ fn work() {
         asm!("mtctr {0}", "2: bdnz 2b", in(reg) STEPS, out("ctr") _, options(nomem, nostack))
     };
 }
-/// Some thousand.
-const STEPS: u64 = 4000;
 
 /// Runs for the time asked for, and tells.
 pub(crate) fn run(platform: &Platform) {
