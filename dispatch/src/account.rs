@@ -60,14 +60,15 @@ impl Account {
         self.windows(timing.kept_windows, timing)
     }
 
-    /// The credit with which one may be dispatched.
-    fn needed(timing: &Timing) -> i64 {
-        price(timing.least_slice)
+    /// The credit with which one may be dispatched: that for a whole slice. With less, whoever asked when it was scarce
+    /// would run in pieces, and the others in slices.
+    fn needed(&self, timing: &Timing) -> i64 {
+        price(self.slice(timing))
     }
 
     /// Ticks from its last date until it has the credit to be dispatched; 0 if it has.
     fn recovery(&self, timing: &Timing) -> u64 {
-        let missing = Self::needed(timing).saturating_sub(self.credit);
+        let missing = self.needed(timing).saturating_sub(self.credit);
         u64::try_from(missing).unwrap_or(0).div_ceil(self.rate())
     }
 
@@ -84,7 +85,7 @@ impl Account {
 
     /// Whether it has the credit to be dispatched.
     pub(crate) fn is_entitled(&self, timing: &Timing) -> bool {
-        self.credit >= Self::needed(timing)
+        self.credit >= self.needed(timing)
     }
 
     /// When it will have it, were it to spend nothing.
@@ -103,15 +104,13 @@ impl Account {
         self.short
     }
 
-    /// How long one of its virtual processors is given a thread for, as far as its credit goes.
+    /// How long one of its virtual processors is given a thread for.
     pub(crate) fn slice(&self, timing: &Timing) -> u64 {
         // Its part of a window, in equal parts for its virtual processors.
         let part = timing.window.saturating_mul(self.rate())
             / u64::from(HUNDREDTHS)
             / u64::from(self.share.vcpus.max(1));
-        let part = part.clamp(timing.least_slice, timing.most_slice);
-        let affordable = u64::try_from(self.credit).unwrap_or(0) / u64::from(HUNDREDTHS);
-        part.min(affordable)
+        part.clamp(timing.least_slice, timing.most_slice)
     }
 
     /// Sets aside what `ticks` cost; returns it.

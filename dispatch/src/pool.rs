@@ -19,6 +19,8 @@ pub struct VcpuId {
 pub enum Stop {
     /// It could go on, and waits for its next turn.
     Ready,
+    /// It could go on, and lets another one of its partition run first.
+    Yields,
     /// It has nothing to do until [`Pool::wake`], or until the given time.
     Waiting {
         /// When it wakes by itself, if it does.
@@ -75,8 +77,10 @@ struct Vcpu {
     phase: Phase,
     /// Woken while it ran: it does not wait then.
     woken: bool,
-    /// Its place among those of its partition that are ready: who has the lowest runs first.
+    /// Its place among those of its partition that are ready and have had as much: who has the lowest runs first.
     turn: u64,
+    /// Ticks that it had a thread, or counts as if: who has had least runs first.
+    had: u64,
     stopped_at: u64,
     ready_at: u64,
     /// The account's short time when it became ready.
@@ -109,6 +113,8 @@ enum Work {
 struct Member {
     account: Account,
     vcpus: Box<[Vcpu]>,
+    /// The most that a virtual processor of it had had by when it was chosen.
+    floor: u64,
 }
 
 /// A pool of threads and the partitions that share it.
@@ -142,6 +148,7 @@ impl Pool {
             phase: Phase::Waiting { until: None },
             woken: false,
             turn: 0,
+            had: 0,
             stopped_at: now,
             ready_at: now,
             short_before: 0,
@@ -150,6 +157,7 @@ impl Pool {
         let member = |share: &Share| Member {
             account: Account::new(*share, &timing, now),
             vcpus: (0..share.vcpus).map(|_| vcpu.clone()).collect(),
+            floor: 0,
         };
         Ok(Self {
             timing,
@@ -227,7 +235,7 @@ impl Pool {
         }
         let entitled = self.most_owed(thread);
         let chosen = entitled.or_else(|| self.least_extra());
-        let Some(id) = chosen.and_then(|partition| self.first_in_turn(partition)) else {
+        let Some(id) = chosen.and_then(|partition| self.next_of(partition)) else {
             if let Some(work) = self.threads.get_mut(thread) {
                 *work = Work::Idle { since: now };
             }
@@ -271,16 +279,25 @@ impl Pool {
             return;
         };
         vcpu.stopped_at = now;
+        vcpu.had = vcpu.had.saturating_add(ticks);
         match why {
             Stop::Waiting { until } if !vcpu.woken => {
                 vcpu.phase = Phase::Waiting { until };
                 self.next_timer = self.next_timer.min(until.unwrap_or(u64::MAX));
             }
+            Stop::Yields => {
+                let ready = member.vcpus.iter().filter(|v| v.phase == Phase::Ready);
+                let next = ready.map(|vcpu| vcpu.had).min().unwrap_or(0);
+                if let Some(vcpu) = member.vcpus.get_mut(id.vcpu) {
+                    vcpu.had = vcpu.had.max(next);
+                }
+                self.make_ready(id, now);
+            }
             Stop::Waiting { .. } | Stop::Ready => self.make_ready(id, now),
         }
     }
 
-    /// Takes the virtual processor off `thread`, as [`Pool::stop`] with [`Stop::Ready`], and gives what is
+    /// Takes the virtual processor off `thread`, as [`Pool::stop`] with [`Stop::Yields`], and gives what is
     /// left of its time to `to`, another one of its partition, if that is ready; else chooses.
     pub fn confer(&mut self, thread: usize, to: usize, now: u64) -> Choice {
         let run = match self.threads.get(thread) {
@@ -292,7 +309,7 @@ impl Pool {
             }) => Some((*id, *until, reserved.is_some())),
             _ => None,
         };
-        self.stop(thread, now, Stop::Ready);
+        self.stop(thread, now, Stop::Yields);
         if let Some((from, until, entitled)) = run {
             let id = VcpuId { vcpu: to, ..from };
             if to != from.vcpu && self.vcpu(id).is_some_and(|v| v.phase == Phase::Ready) {
@@ -342,8 +359,13 @@ impl Pool {
         let Some(vcpu) = member.vcpus.get_mut(id.vcpu) else {
             return;
         };
-        vcpu.phase = Phase::Ready;
         vcpu.turn = turn;
+        if let Phase::Waiting { .. } = vcpu.phase {
+            // Who wanted none for a while may not make up for all of it now.
+            let lag = self.timing.most_slice;
+            vcpu.had = vcpu.had.max(member.floor.saturating_sub(lag));
+        }
+        vcpu.phase = Phase::Ready;
         vcpu.ready_at = now;
         vcpu.short_before = member.account.short();
         member.account.ready = member.account.ready.saturating_add(1);
@@ -387,7 +409,7 @@ impl Pool {
         let margin = i64::try_from(self.timing.most_slice).unwrap_or(i64::MAX);
         let nearly = most.account.owed().saturating_sub(margin);
         let at_home = able().rev().filter(|(partition, member)| {
-            let first = self.first_in_turn(*partition).and_then(|id| self.vcpu(id));
+            let first = self.next_of(*partition).and_then(|id| self.vcpu(id));
             member.account.owed() >= nearly && first.is_some_and(|v| v.thread == Some(thread))
         });
         let at_home = at_home.max_by_key(|(_, member)| member.account.owed());
@@ -408,10 +430,10 @@ impl Pool {
         Some(partition)
     }
 
-    fn first_in_turn(&self, partition: usize) -> Option<VcpuId> {
+    fn next_of(&self, partition: usize) -> Option<VcpuId> {
         let vcpus = self.members.get(partition)?.vcpus.iter().enumerate();
         let ready = vcpus.filter(|(_, vcpu)| vcpu.phase == Phase::Ready);
-        let (vcpu, _) = ready.min_by_key(|(_, vcpu)| vcpu.turn)?;
+        let (vcpu, _) = ready.min_by_key(|(_, vcpu)| (vcpu.had, vcpu.turn))?;
         Some(VcpuId { partition, vcpu })
     }
 
@@ -442,6 +464,7 @@ impl Pool {
                     until_entitled: short,
                     until_dispatched: ready.saturating_sub(short),
                 };
+                member.floor = member.floor.max(vcpu.had);
                 vcpu.phase = Phase::Running;
                 vcpu.woken = false;
                 vcpu.thread = Some(thread);

@@ -96,7 +96,7 @@ proptest! {
         for vcpus in &simulation.partitions {
             let ran: Vec<u64> = vcpus.iter().map(|vcpu| vcpu.ran).collect();
             let (least, most) = (ran.iter().min().unwrap(), ran.iter().max().unwrap());
-            prop_assert!(most - least <= 5 * TIMING.window + most / 20, "{ran:?}");
+            prop_assert!(most - least <= 3 * TIMING.window + most / 25, "{ran:?}");
         }
     }
 
@@ -138,6 +138,68 @@ proptest! {
             prop_assert!(wait.until_entitled == 0 && wait.until_dispatched <= TIMING.most_slice, "{wait:?}");
         }
     }
+}
+
+/// Scenes in which slices ended early for want of credit, of the same virtual processors again and again: four had
+/// [1.04, 0.79, 0.72, 1.04] s in turns, and four on four threads 1.57 and three times 1.76.
+#[test]
+fn slices_cut_short_by_credit_do_not_add_up() {
+    let busy = |count| vec![Habit::Busy; count];
+    let beside_capped = vec![(share(20, 0, 2), busy(2)), (share(80, 155, 4), busy(4))];
+    let alone = vec![(share(340, 0, 4), busy(4))];
+    for (threads, members) in [(2, beside_capped), (4, alone)] {
+        let mut simulation = Simulation::new(threads, &members);
+        simulation.run(2 * HZ);
+        for vcpus in &simulation.partitions {
+            let ran: Vec<u64> = vcpus.iter().map(|vcpu| vcpu.ran).collect();
+            let (least, most) = (ran.iter().min().unwrap(), ran.iter().max().unwrap());
+            assert!(most - least <= 4 * TIMING.most_slice, "{ran:?}");
+        }
+    }
+}
+
+/// One that wakes comes before those that never wait, but by one slice and not by all that it did not want; one that yields
+/// lets each of the others run, though it has had less.
+#[test]
+fn neither_sleep_nor_yielding_is_saved_up() {
+    let mut simulation =
+        Simulation::new(1, &[(share(100, 0, 2), vec![Habit::Busy, Habit::Asleep])]);
+    simulation.run(HZ);
+    let mut pool = simulation.pool;
+    let mut now = simulation.now;
+    pool.stop(0, now, Stop::Ready);
+    pool.wake(id(0, 1), now);
+    let mut ran = vec![];
+    for _ in 0..6 {
+        let Choice::Run(chosen) = pool.choose(0, now) else {
+            panic!("both are ready")
+        };
+        ran.push(chosen.id.vcpu);
+        now = chosen.until;
+        pool.stop(0, now, Stop::Ready);
+    }
+    assert!(
+        ran.iter().filter(|&&vcpu| vcpu == 0).count() >= 2,
+        "{ran:?}"
+    );
+    // The other has had more by then, or as much.
+    ran.clear();
+    for _ in 0..6 {
+        let Choice::Run(chosen) = pool.choose(0, now) else {
+            panic!("both are ready")
+        };
+        ran.push(chosen.id.vcpu);
+        let (ticks, why) = match chosen.id.vcpu {
+            1 => (TIMING.least_charge, Stop::Yields),
+            _ => (TIMING.most_slice, Stop::Ready),
+        };
+        now += ticks;
+        pool.stop(0, now, why);
+    }
+    assert!(
+        ran.iter().filter(|&&vcpu| vcpu == 0).count() >= 3,
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -401,7 +401,7 @@ impl Pool {
             vcpu.yielding.store(to == Vcpu::NONE, SeqCst);
             let choice = match to {
                 Vcpu::NONE => {
-                    self.policy.lock().stop(index, timebase(), Stop::Ready);
+                    self.policy.lock().stop(index, timebase(), Stop::Yields);
                     self.choose(index)
                 }
                 server => self
