@@ -55,5 +55,5 @@ pub use epow::Shutdown;
 pub use life::{End, Life, Stage};
 pub use partition::{AfterCrash, Lpar, LparConfig, PoolShare, Processors};
 pub use ram::{GuestRam, OutsideRam};
-pub use refusal::{HResult, Refusal};
+pub use refusal::{HResult, Rarely, Refusal};
 pub use vcpu::{Vcpu, VcpuState, attention};

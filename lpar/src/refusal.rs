@@ -36,25 +36,50 @@ impl Refusal {
 /// What serving an hcall results in; outputs are set through [`crate::hcall::Caller::out`].
 pub type HResult = Result<(), Refusal>;
 
+/// Counts what a partition can make happen as often as it likes, and says which times are worth a line in the log: the
+/// first four, then each whose number is a power of two.
+#[derive(Debug)]
+pub struct Rarely(AtomicU32);
+
+impl Rarely {
+    /// Makes one that has counted nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Counts once more. Returns the number, if it is to be told.
+    pub fn count(&self) -> Option<u32> {
+        let number = self.0.fetch_add(1, Relaxed).wrapping_add(1);
+        (number <= 4 || number.is_power_of_two()).then_some(number)
+    }
+}
+
+impl Default for Rarely {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Groups of refusals that are counted apart.
 const GROUPS: usize = 32;
 
 /// Counts the refusals of a partition, and says which are worth a line in the log.
 ///
-/// Refusals of the same call with the same cause are one group, but for a few that share one by chance. Of each group
-/// the first four are told, then each whose number is a power of two: a flood of one does not hide the first of
-/// another, and whatever a partition does, 32 times 33 lines are the most of each 2^32 refusals.
+/// Refusals of the same call with the same cause are one group, but for a few that share one by chance. Each group is told
+/// [`Rarely`]: a flood of one does not hide the first of another, and whatever a partition does, 32 times 33 lines are the
+/// most of each 2^32 refusals.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     all: AtomicU32,
-    groups: [AtomicU32; GROUPS],
+    groups: [Rarely; GROUPS],
 }
 
 impl Refusals {
     pub(crate) const fn new() -> Self {
         Self {
             all: AtomicU32::new(0),
-            groups: [const { AtomicU32::new(0) }; GROUPS],
+            groups: [const { Rarely::new() }; GROUPS],
         }
     }
 
@@ -66,9 +91,7 @@ impl Refusals {
     /// Counts one. Returns its number in its group, if it is to be told.
     pub(crate) fn add(&self, call: &str, cause: &str) -> Option<u32> {
         self.all.fetch_add(1, Relaxed);
-        let group = self.groups.get(group(call, cause))?;
-        let number = group.fetch_add(1, Relaxed).wrapping_add(1);
-        (number <= 4 || number.is_power_of_two()).then_some(number)
+        self.groups.get(group(call, cause))?.count()
     }
 }
 

@@ -267,6 +267,9 @@ fn beside_linux(context: &Context) -> Outcome {
             return Ok(parts);
         }
         let this = attacks(&lines)?;
+        let failures = regex(r"^bulkhead\|.* WARN .*[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: ")?;
+        let failures = lines.iter().filter(|line| failures.is_match(line)).count();
+        ensure!(failures <= 33, "{failures} lines about failures of the attacker's device");
         all.iter_mut()
             .zip(this)
             .for_each(|(all, this)| *all += this);

@@ -28,6 +28,9 @@ const _: () = assert!(TEXT_BYTES < LINE_BYTES && 2 * CHUNK < PIECE && TURN < STA
 const _: () = assert!(LINE_BYTES + 4 <= frames::MAX_PAYLOAD);
 /// Bytes looked at in one go.
 const CHUNK: usize = 64;
+/// Lines of the log that go in a row before the console that is attached to has its turn, unless they belong before what
+/// it has printed.
+const IN_A_ROW: u8 = 16;
 /// Bytes of partitions' output that one call looks at, most: what is only control sequences is work too.
 const BUDGET: usize = 1024;
 /// What is shown of a console that is attached to: lines, and bytes.
@@ -138,8 +141,14 @@ pub struct Mux {
     consoles: usize,
     /// The console whose turn it is.
     turn: usize,
-    /// How long a line may wait for its end, ticks.
+    /// How long a line may wait for its end, or the log for that, ticks.
     patience: u64,
+    /// Since when the log waits for the end of a line of the console that is attached to.
+    held_since: Option<u64>,
+    /// How long it has done so before, since nothing of it was left.
+    held: u64,
+    /// How many of its lines went since the console that is attached to had its turn.
+    logged: u8,
     view: View,
     keys: Keys,
     /// What a program sends.
@@ -165,6 +174,9 @@ impl Mux {
             consoles: 0,
             turn: 0,
             patience: 0,
+            held_since: None,
+            held: 0,
+            logged: 0,
             view: View::All,
             keys: Keys::new(),
             frame: Decoder::new(),
@@ -183,7 +195,8 @@ impl Mux {
         }
     }
 
-    /// Says how long a line may wait for its end before it is shown without, in ticks of the time base.
+    /// Says how long a line may wait for its end before it is shown without, and how long the log waits at most for ends
+    /// of lines of the console that is attached to, in ticks of the time base.
     pub const fn set_patience(&mut self, ticks: u64) {
         self.patience = ticks;
     }
@@ -300,7 +313,7 @@ impl Mux {
                 self.announce(notice, sources);
                 continue;
             }
-            let logged = self.log(sources);
+            let logged = self.log(sources, now);
             let shown = match self.view {
                 View::All => self.line(sources, now, &mut budget),
                 View::Console(console) => self.raw(console, sources, &mut budget),
@@ -315,15 +328,17 @@ impl Mux {
     }
 
     /// Stages a line of the log, if one may be shown now.
-    fn log(&mut self, sources: &dyn Sources) -> bool {
+    fn log(&mut self, sources: &dyn Sources, now: u64) -> bool {
         // What is typed may be broken, and is shown again; an answer is not.
         if self.view == View::Monitor && self.mid_line && sources.is_monitor_busy() {
             return false;
         }
         let line = match sources.log_mark() {
             Some(mark) if self.is_early(mark, sources) => None,
+            Some(_) if self.holds(now) => None,
             Some(_) => sources.log_line(),
             None => {
+                (self.held, self.held_since) = (0, None);
                 let lost = sources.lost_lines();
                 if let Some(lost) = lost {
                     let mut text = Line::<LINE_BYTES>::new();
@@ -334,6 +349,7 @@ impl Mux {
             }
         };
         let Some(line) = line else { return false };
+        self.logged = self.logged.saturating_add(1);
         self.broken |= self.mid_line && self.view != View::Program;
         self.logged(line.text());
         true
@@ -356,18 +372,48 @@ impl Mux {
             .is_some_and(|position| taken(console, sources) < position)
     }
 
-    /// Stages output of the console that is attached to, up to where a line of the log belongs.
+    /// Returns whether the log waits until the console that is attached to has ended its line. All lines that wait
+    /// together do so for [`Mux::patience`] at most: no partition can hold up the log by what it prints.
+    fn holds(&mut self, now: u64) -> bool {
+        let is_raw = matches!(self.view, View::Console(_));
+        let since = *self.held_since.get_or_insert(now);
+        let held = self.held.saturating_add(now.saturating_sub(since));
+        let holds = is_raw && self.mid_line && held < self.patience;
+        if !holds {
+            self.held = held;
+            self.held_since = None;
+        }
+        holds
+    }
+
+    /// Stages output of the console that is attached to, up to where a line of the log belongs, or to the end of the line
+    /// that the log waits for.
     fn raw(&mut self, console: usize, sources: &dyn Sources, budget: &mut usize) -> bool {
-        let until = sources.log_mark().and_then(|mark| mark.of(console));
+        let mark = sources.log_mark();
+        let until = mark.and_then(|mark| mark.of(console));
+        let is_between = !self.mid_line && (until.is_some() || self.logged < IN_A_ROW);
         let mut chunk = [0; CHUNK];
         let mut count = 0;
         sources.output(console, &mut |output| {
-            let left = until.map(|position| position.saturating_sub(output.taken()));
-            let most = left.map_or(CHUNK, |left| usize::try_from(left).unwrap_or(CHUNK));
-            let most = most.min(CHUNK);
+            let left = until.map_or(0, |position| position.saturating_sub(output.taken()));
+            let most = match left {
+                0 => CHUNK,
+                left => usize::try_from(left).unwrap_or(CHUNK).min(CHUNK),
+            };
             count = output.peek(chunk.get_mut(..most).unwrap_or_default());
+            if mark.is_some() && left == 0 {
+                if is_between {
+                    count = 0;
+                }
+                let mut bytes = chunk.iter().take(count);
+                let end = bytes.position(|byte| *byte == b'\n');
+                count = end.map_or(count, |end| end.saturating_add(1));
+            }
             output.discard(count);
         });
+        if count > 0 {
+            self.logged = 0;
+        }
         *budget = budget.saturating_sub(count);
         for &byte in chunk.iter().take(count) {
             if let Some(before) = self.raw.pass(byte) {

@@ -100,15 +100,83 @@ fn type_in(mux: &mut Mux, fake: &Fake, bytes: &[u8]) -> Vec<Routed> {
 }
 
 #[test]
-fn the_only_console_passes_as_it_is_and_log_lines_break_it() {
+fn the_only_console_passes_as_it_is_and_log_lines_wait_for_its_line_to_end() {
     let (fake, mut mux) = Fake::new(&["linux"]);
     assert_eq!(mux.view(), View::Console(0));
     fake.put(0, "\x1b[1mlogin: ");
     fake.log("hello", 0);
     fake.put(0, "x");
-    let text = out(&mut mux, &fake, 0);
-    assert_eq!(text, "\x1b[1mlogin: \nbulkhead| hello\nx");
+    assert_eq!(out(&mut mux, &fake, 0), "\x1b[1mlogin: x");
+    fake.put(0, "y\nz\n");
+    let text = out(&mut mux, &fake, PATIENCE - 1);
+    assert_eq!(text, "y\nbulkhead| hello\nz\n");
     assert_eq!(mux.input(b'r', &fake), Routed::Console(0, b'r'));
+}
+
+/// A partition that never ends its line delays the log once, and by no more, whatever it prints.
+#[test]
+fn the_log_does_not_wait_for_ever_for_a_line_to_end() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    fake.put(0, "# ");
+    fake.log("one", 0);
+    fake.log("two", 0);
+    assert_eq!(out(&mut mux, &fake, 0), "# ");
+    assert_eq!(out(&mut mux, &fake, PATIENCE - 1), "");
+    // An end and a beginning: the first of the two has its place, the other waits on for what is left.
+    fake.put(0, "\n# ");
+    let text = out(&mut mux, &fake, PATIENCE - 1);
+    assert_eq!(text, "\nbulkhead| one\nbulkhead| two\n# ");
+    fake.log("three", 1);
+    fake.put(0, "x");
+    assert_eq!(out(&mut mux, &fake, PATIENCE - 1), "x");
+    for later in [2, 3, 4] {
+        fake.put(0, "y");
+        assert_eq!(out(&mut mux, &fake, PATIENCE + later), "y");
+    }
+    let text = out(&mut mux, &fake, 2 * PATIENCE - 1);
+    assert_eq!(text, "\nbulkhead| three\n");
+    fake.put(0, "# ");
+    // Nothing was left of the log: the next may wait again.
+    assert_eq!(out(&mut mux, &fake, PATIENCE), "# ");
+    fake.log("four", 1);
+    assert_eq!(out(&mut mux, &fake, 2 * PATIENCE), "");
+    mux.show(View::Monitor, &fake);
+    assert!(out(&mut mux, &fake, 2 * PATIENCE).contains("bulkhead| four\n"));
+}
+
+/// Ends and beginnings do not help it either: all that waits together waits so long, and no longer.
+#[test]
+fn the_log_is_not_held_up_line_by_line() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    fake.put(0, "x");
+    let mut shown = 0;
+    for now in 0..4 * PATIENCE {
+        fake.log("logged", 1);
+        fake.log("logged", 0);
+        // Always in the midst of a line when it is looked at.
+        fake.put(0, "x\nx");
+        shown += out(&mut mux, &fake, now)
+            .matches("bulkhead| logged\n")
+            .count();
+    }
+    assert_eq!(fake.log.borrow().pending(), 0);
+    assert!(shown as u64 >= 8 * PATIENCE - 2, "{shown}");
+}
+
+/// Linux prints 16 bytes with each call; what the log has to say comes between two lines of it and not within one.
+#[test]
+fn many_log_lines_break_no_line_that_is_printed_in_pieces() {
+    let (fake, mut mux) = Fake::new(&["linux"]);
+    let line = "[    0.000000] Linux version 6.1.0, as it prints it\n";
+    let mut text = String::new();
+    for (number, piece) in line.repeat(6).as_bytes().chunks(16).enumerate() {
+        fake.put(0, std::str::from_utf8(piece).unwrap());
+        fake.log("refused", number % 2);
+        text += &out(&mut mux, &fake, number as u64);
+    }
+    text += &out(&mut mux, &fake, 19);
+    assert_eq!(text.matches(line).count(), 6, "{text}");
+    assert_eq!(text.matches("bulkhead| refused\n").count(), 20, "{text}");
 }
 
 #[test]
@@ -154,12 +222,17 @@ fn the_only_console_cannot_forge_or_swallow_a_line_of_the_hypervisors() {
     let (fake, mut mux) = Fake::new(&["linux"]);
     fake.put(0, "bulkhead| STOP panic\nx\x1b]0;no end");
     fake.log("logged", 0);
+    assert_eq!(
+        out(&mut mux, &fake, 0),
+        "bulkhead?| STOP panic\nx\x1b]0;no end"
+    );
+    let text = out(&mut mux, &fake, PATIENCE);
+    assert_eq!(text, "\x18\nbulkhead| logged\n");
     fake.put(0, "bulkhead| again\n\x1bP\n");
     fake.log("once more", 0);
     assert_eq!(
-        out(&mut mux, &fake, 0),
-        "bulkhead?| STOP panic\nx\x1b]0;no end\x18\nbulkhead| logged\n\
-         bulkhead?| again\n\x1bP\n\x18\nbulkhead| once more\n"
+        out(&mut mux, &fake, PATIENCE),
+        "bulkhead?| again\n\x1bP\n\x18\nbulkhead| once more\n"
     );
 }
 

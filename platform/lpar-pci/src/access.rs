@@ -7,10 +7,10 @@ use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use ioda::{Freeze, Ioda, MmioIo, MsiBlock, PeNumber, TceFlush, TceTable};
 use lock::Mutex;
-use lpar::Lpar;
 use lpar::machine::Failed;
 use lpar::mmio::MmioRange;
 use lpar::pci::{ConfigError, MsiAddress, MsiKind, PciAccess};
+use lpar::{Lpar, Rarely};
 use papr_abi::Irq;
 use pci::{GuestFunction, MsiSetupError, Refusal};
 
@@ -34,6 +34,8 @@ pub struct Access<B: 'static> {
     pub(crate) power: AtomicU8,
     /// It was reset with its bridge, and is of no use before its owner has reset it.
     pub(crate) must_be_reset: AtomicBool,
+    /// How often something did not work.
+    failures: Rarely,
 }
 
 impl<B: Bridge> Access<B> {
@@ -59,6 +61,7 @@ impl<B: Bridge> Access<B> {
             progress: Mutex::new(Progress::None),
             power: AtomicU8::new(0),
             must_be_reset: AtomicBool::new(false),
+            failures: Rarely::new(),
         }
     }
 
@@ -84,7 +87,45 @@ impl<B: Bridge> Access<B> {
     fn silence(&self) {
         let mut state = self.state.lock();
         let done = self.bridge.locked(|host| state.restart(host));
-        note(&state, "is not silent", done);
+        self.note(&state, "is not silent", done);
+    }
+
+    /// Takes all messages away, as far as the function answers, and lets it pull its wire.
+    fn release(&self, state: &mut GuestFunction, host: &mut dyn HostBridge) {
+        let msi = state.clear_msi(host);
+        self.note(state, "messages", msi);
+        let msix = state.clear_msix(host);
+        self.note(state, "messages", msix);
+        self.set_wire(state, host, Wire::On);
+    }
+
+    /// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
+    /// function's. Returns whether that was done.
+    fn set_wire(&self, state: &mut GuestFunction, host: &mut dyn Ioda, wire: Wire) -> bool {
+        /// The upper byte of the command register, and its bit that keeps the wire quiet. Below is what decodes.
+        const COMMAND: u32 = 5;
+        const INTX_OFF: u32 = 1 << 2;
+        let off = if wire == Wire::Off { INTX_OFF } else { 0 };
+        let done = state
+            .read(host, COMMAND, 1)
+            .and_then(|command| state.write(host, COMMAND, 1, (command & !INTX_OFF) | off));
+        self.note(state, "INTx", done)
+    }
+
+    /// Logs what went wrong, [`Rarely`], as a partition can make it happen at will. Returns whether nothing
+    /// did.
+    pub(crate) fn note(
+        &self,
+        state: &GuestFunction,
+        what: &str,
+        done: Result<(), impl Display>,
+    ) -> bool {
+        let Err(error) = done else { return true };
+        if let Some(number) = self.failures.count() {
+            let (bridge, bdf) = (self.bridge.index(), state.bdf());
+            log::warn!("phb{bridge}: {bdf}: {what}: {error} (failure {number})");
+        }
+        false
     }
 }
 
@@ -126,18 +167,18 @@ impl<B: Bridge> PciAccess for Access<B> {
                 MsiKind::Msi => use_msi(&mut state, host, address, &block),
                 MsiKind::MsiX => use_msix(&mut state, host, registers, &block),
             });
-            let has_messages = done.is_some_and(|done| note(&state, "messages", done));
-            if has_messages && set_wire(&mut state, host, Wire::Off) {
+            let has_messages = done.is_some_and(|done| self.note(&state, "messages", done));
+            if has_messages && self.set_wire(&mut state, host, Wire::Off) {
                 return Ok(());
             }
-            release(&mut state, host);
+            self.release(&mut state, host);
             Err(Failed)
         })
     }
 
     fn release_msi(&self) {
         let mut state = self.state.lock();
-        self.bridge.locked(|host| release(&mut state, host));
+        self.bridge.locked(|host| self.release(&mut state, host));
     }
 }
 
@@ -173,41 +214,11 @@ fn use_msix(
     state.set_msix(host, registers, core::slice::from_ref(block))
 }
 
-/// Takes all messages away, as far as the function answers, and lets it pull its wire.
-fn release(state: &mut GuestFunction, host: &mut dyn HostBridge) {
-    let msi = state.clear_msi(host);
-    note(state, "messages", msi);
-    let msix = state.clear_msix(host);
-    note(state, "messages", msix);
-    set_wire(state, host, Wire::On);
-}
-
 /// Whether a function may pull its INTx wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wire {
     On,
     Off,
-}
-
-/// Lets the function pull its INTx wire, or not, as its owner could; nothing when the wire is another
-/// function's. Returns whether that was done.
-fn set_wire(state: &mut GuestFunction, host: &mut dyn Ioda, wire: Wire) -> bool {
-    /// The upper byte of the command register, and its bit that keeps the wire quiet. Below is what decodes.
-    const COMMAND: u32 = 5;
-    const INTX_OFF: u32 = 1 << 2;
-    let off = if wire == Wire::Off { INTX_OFF } else { 0 };
-    let done = state
-        .read(host, COMMAND, 1)
-        .and_then(|command| state.write(host, COMMAND, 1, (command & !INTX_OFF) | off));
-    note(state, "INTx", done)
-}
-
-/// Logs what went wrong; returns whether nothing did.
-pub(crate) fn note(state: &GuestFunction, what: &str, done: Result<(), impl Display>) -> bool {
-    if let Err(error) = &done {
-        log::warn!("{}: {what}: {error}", state.bdf());
-    }
-    done.is_ok()
 }
 
 /// Takes back all that a partition set up in its functions, none of its processors running: no DMA and no message comes

@@ -4,7 +4,6 @@
 //! its requesters go to the endpoint of nobody, and it does not decode. What the bridge has stopped by itself it enforces
 //! by itself.
 
-use crate::access::note;
 use crate::{Access, Bridge, HostBridge};
 use core::sync::atomic::Ordering::SeqCst;
 use ioda::{Bdf, CfgError, CfgOffset, CfgWidth, Freeze, Ioda, Pest, ResetKind, Step};
@@ -82,14 +81,14 @@ impl<B: Bridge> Access<B> {
         let mut done = true;
         if what.contains(Freeze::DMA) {
             let (topology, plan) = (self.bridge.topology(), self.bridge.plan());
-            done &= note(state, "DMA", plan.detach(topology, self.index, host));
+            done &= self.note(state, "DMA", plan.detach(topology, self.index, host));
         }
         if what.contains(Freeze::MMIO) {
             let stopped = state.stop(host);
-            done &= note(state, "MMIO", stopped);
+            done &= self.note(state, "MMIO", stopped);
         }
         self.add_stopped(what);
-        done &= note(state, "its endpoint", host.freeze(self.pe, what));
+        done &= self.note(state, "its endpoint", host.freeze(self.pe, what));
         done.then_some(()).ok_or(Failed)
     }
 
@@ -116,7 +115,8 @@ impl<B: Bridge> Access<B> {
         match way {
             Way::Function => {
                 let begun = self.reaching(host, |host| state.start_flr(host))?;
-                return note(state, "its reset", begun.map(drop))
+                return self
+                    .note(state, "its reset", begun.map(drop))
                     .then_some(())
                     .ok_or(Failed);
             }
@@ -192,14 +192,14 @@ impl<B: Bridge> Endpoint for Access<B> {
             if self.outage().is_some() || self.must_be_reset.load(SeqCst) {
                 return Err(Failed);
             }
-            let mut done = note(&state, "its endpoint", host.thaw(self.pe, what));
+            let mut done = self.note(&state, "its endpoint", host.thaw(self.pe, what));
             if here.contains(Freeze::DMA) {
                 let (topology, plan) = (self.bridge.topology(), self.bridge.plan());
-                done &= note(&state, "DMA", plan.attach(topology, self.index, host));
+                done &= self.note(&state, "DMA", plan.attach(topology, self.index, host));
             }
             if here.contains(Freeze::MMIO) {
                 let going = state.go_on(host);
-                done &= note(&state, "MMIO", going);
+                done &= self.note(&state, "MMIO", going);
             }
             self.remove_stopped(what);
             let mut progress = self.progress.lock();
