@@ -3,7 +3,7 @@
 use ioda_proof::{Chip, Mistake, run_lpars_seed, run_lpars_with};
 use proptest::prelude::*;
 
-/// Steps of a program, and programs tried before a mistake counts as unnoticed.
+/// Steps of a program, and programs tried before a mistake counts as unnoticed: each is noticed by a fifth of all at least.
 const STEPS: u64 = 60;
 const PROGRAMS: u64 = 48;
 

@@ -14,9 +14,11 @@ use papr_abi::{GuestRealAddr, token};
 const LIST: u64 = 0x8000;
 const BLOCK: u64 = 0x9000;
 /// The RTAS calls that have to do with devices.
-const OFTEN: [&str; 6] = [
+const OFTEN: [&str; 8] = [
+    "ibm,write-pci-config",
     "ibm,write-pci-config",
     "ibm,read-pci-config",
+    "ibm,change-msi",
     "ibm,change-msi",
     "ibm,change-msi",
     "ibm,set-xive",
@@ -295,6 +297,19 @@ impl Run {
         self.call(lpar, token, &args);
     }
 
+    /// A function to ask for: mostly one of partition `lpar`'s own, as only then is much done.
+    fn function_for(&mut self, lpar: usize) -> usize {
+        let functions = self.functions.iter().enumerate();
+        let own: Vec<usize> = functions
+            .filter_map(|(number, owned)| (owned.lpar == lpar).then_some(number))
+            .collect();
+        let any = self.below(self.functions.len() as u64) as usize;
+        match self.below(4) {
+            0 => any,
+            _ => self.choose(&own).unwrap_or(any),
+        }
+    }
+
     /// An RTAS call: its arguments are functions' names, numbers that mean something, or anything.
     pub(super) fn rtas(&mut self, lpar: usize) {
         let any = self.below(CALLS.len() as u64) as usize;
@@ -318,12 +333,13 @@ impl Run {
         ) {
             return;
         }
-        let owned = self.below(self.functions.len() as u64) as usize;
+        let owned = self.function_for(lpar);
         let buid = self.functions[owned].buid.0;
         let irq = self.functions[owned].block.first.0 + self.below(6) as u32;
         let mut words: Vec<u32> = alloc::vec![row.token(), row.inputs as u32, row.outputs.1 as u32];
         let registers = [
-            0x04, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x3e, 0x48, 0x4c, 0x50, 0x54, 0x74, 0x7c,
+            0x04, 0x04, 0x04, 0x10, 0x14, 0x18, 0x1c, 0x30, 0x3c, 0x3e, 0x48, 0x4c, 0x50, 0x54,
+            0x74, 0x7c,
         ];
         for input in 0..row.inputs {
             let word = match (row.name, input) {
