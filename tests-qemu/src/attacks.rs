@@ -109,7 +109,7 @@ fn by_device(context: &Context) -> Outcome {
     // A transfer to the victim is under way, and one from what was mapped.
     operator.types(&format!("{:x}\r", others[0] + (32 << 20)))?;
     operator.types("\x1dm")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     operator.types("lpar restart attacker\rattach attacker\r")?;
     operator.line(r"^bulkhead\| .* partition attacker: vcpu 0 starts at ")?;
     // It has tried what was mapped before.
@@ -135,7 +135,7 @@ fn aim(operator: &mut Operator<'_>, words: &str, place: u64, says: &str) -> Resu
 fn memory_of(operator: &mut Operator<'_>, name: &str) -> Result<[u64; 2]> {
     operator.types("mem\r")?;
     let line = operator.line(&format!("^  0x[0-9a-f]+ to 0x[0-9a-f]+ {name}$"))?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     let words = line
         .split_whitespace()
         .filter_map(|word| word.strip_prefix("0x"));
@@ -269,7 +269,10 @@ fn beside_linux(context: &Context) -> Outcome {
         let this = attacks(&lines)?;
         let failures = regex(r"^bulkhead\|.* WARN .*[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]: ")?;
         let failures = lines.iter().filter(|line| failures.is_match(line)).count();
-        ensure!(failures <= 33, "{failures} lines about failures of the attacker's device");
+        ensure!(
+            failures <= 33,
+            "{failures} lines about failures of the attacker's device"
+        );
         all.iter_mut()
             .zip(this)
             .for_each(|(all, this)| *all += this);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
-use qemu_run::Session;
+use qemu_run::{Session, Source};
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, regex, stops_with};
@@ -56,6 +56,13 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn line(&mut self, pattern: &str) -> Result<String> {
         Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
+    }
+
+    /// What is on a line that does not end.
+    fn prompt(&mut self, pattern: &str) -> Result<()> {
+        let (any, pattern) = (Source::Any, regex(pattern)?);
+        let seen = self.session.wait_for_prompt(any, &pattern, self.limit);
+        Ok(seen.map(drop)?)
     }
 
     /// Whatever their order.
@@ -157,7 +164,7 @@ fn the_only_one_is_raw(context: &Context) -> Outcome {
     seen.line("^guest-test: echo$")?;
     // An unfinished line is seen at once; the escape key twice is the key itself.
     seen.session.send("prompt> ")?;
-    seen.line("^prompt> $")?;
+    seen.prompt("^prompt> $")?;
     seen.session.send("\x1d\x1d\n")?;
     seen.line("\x1d$")?;
     seen.session.send("\x1da")?;

@@ -323,7 +323,7 @@ fn moves_a_function(context: &Context) -> Outcome {
 fn memory_of(operator: &mut Operator<'_>, name: &str, at: &str) -> Result<String> {
     operator.types(&format!("lpar dump {name} 0x{at} 16\r"))?;
     let line = operator.line(&format!("^0x0*{at}: [0-9a-f]{{16}} [0-9a-f]{{16}} "))?;
-    operator.line("^monitor> $").map(|_| line)
+    operator.prompt("^monitor> $").map(|_| line)
 }
 
 /// Stops a partition, and waits until it is.

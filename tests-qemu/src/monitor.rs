@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
 use machine_map::{Map, Owner};
-use qemu_run::{HYPERVISOR_PREFIX, Machine, Session};
+use qemu_run::{HYPERVISOR_PREFIX, Machine, Session, Source};
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, device, regex, stops_with};
@@ -74,7 +74,7 @@ impl<'a> Operator<'a> {
         let mut operator = Self::over(session, limit);
         operator.types("\x1dm")?;
         operator.line(r"^bulkhead\| console: the monitor")?;
-        operator.line("^monitor> $")?;
+        operator.prompt("^monitor> $")?;
         Ok(operator)
     }
 
@@ -86,13 +86,24 @@ impl<'a> Operator<'a> {
         Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
     }
 
+    /// What is on a line that does not end.
+    pub(crate) fn prompt(&mut self, pattern: &str) -> Result<String> {
+        let pattern = regex(pattern)?;
+        Ok(self
+            .session
+            .wait_for_prompt(Source::Any, &pattern, self.limit)?)
+    }
+
     /// Types a command; the lines of its whole answer, without those of the log.
     pub(crate) fn answer(&mut self, command: &str) -> Result<Vec<String>> {
         let mark = self.session.mark();
         self.types(&format!("{command}\r"))?;
         // The line that was typed.
         self.line(&format!("{command}$"))?;
-        while self.line("^(monitor> |-- more: .*--)$")?.starts_with("--") {
+        while self
+            .prompt("^(monitor> |-- more: .*--)$")?
+            .starts_with("--")
+        {
             self.types(" ")?;
         }
         let lines = self.session.lines_from(mark);
@@ -112,7 +123,7 @@ impl<'a> Operator<'a> {
         for line in lines {
             self.line(line)?;
         }
-        self.line("^monitor> $").map(drop)
+        self.prompt("^monitor> $").map(drop)
     }
 
     /// Types a command again and again, until a line of its answer matches.
@@ -170,7 +181,7 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
         .next()
         .unwrap_or_default()
         .to_owned();
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     operator.asks(&format!("pe freeze {pe}"), &["it is frozen"])?;
     operator.asks(
         "pe list",
@@ -188,7 +199,7 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
     operator.asks("log 15", &[r"partition two: vcpu 0 starts at "])?;
     operator.types("map\r")?;
     operator.line(r"^bulkhead\| map1 end lines=[0-9]+$")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     let map = Map::from_dump(&operator.session.lines().join("\n"))?;
     let owners: Vec<Owner> = map
         .phbs
@@ -208,7 +219,7 @@ fn tells_what_a_partition_owns(context: &Context) -> Outcome {
     operator.line("^guest-test: echo ended")?;
     // Left and entered again: what was typed before is still there to be called back.
     operator.types("\x1dm")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     // It has told that it ends; that its processor has stopped comes after.
     operator.asks_until("lpar list", "^ +2 two +off ")?;
     operator.types("\x1b[A\x1b[A\r")?;
@@ -223,13 +234,13 @@ fn completes_pages_and_refuses(context: &Context) -> Outcome {
     let mut session = boot_two(context)?;
     let mut operator = Operator::enter(&mut session, context.limit(30))?;
     operator.types("lp\tsh\t")?;
-    operator.line("lpar show $")?;
+    operator.prompt("lpar show $")?;
     operator.types("\t")?;
     operator.line("^one  two  $")?;
-    operator.line("lpar show $")?;
+    operator.prompt("lpar show $")?;
     operator.types("t\t\r")?;
     operator.line("^partition 2, two: ")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     operator.asks("no such thing", &["^no such command; help lists all$"])?;
     operator.asks(
         "lpar show three",
@@ -237,16 +248,16 @@ fn completes_pages_and_refuses(context: &Context) -> Outcome {
     )?;
     operator.types("help\r")?;
     operator.line("^lpar show LPAR +what a partition is and owns$")?;
-    operator.line("^-- more: space, enter, q --$")?;
+    operator.prompt("^-- more: space, enter, q --$")?;
     operator.types(" ")?;
     operator.line("consoles +show all consoles, and leave the monitor$")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     // More interrupts than fit on a page.
     operator.types("irq\r")?;
-    operator.line("^-- more: space, enter, q --$")?;
+    operator.prompt("^-- more: space, enter, q --$")?;
     operator.types(" ")?;
     operator.line("message two ")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     operator.types("consoles\r")?;
     operator.line(r"^bulkhead\| console: all")?;
     for number in [1, 2] {

@@ -20,7 +20,7 @@ fn dump(session: &mut Session, context: &Context) -> Result<Dump> {
     let mut operator = Operator::begin(session, context.limit(20))?;
     operator.types("trace dump\r")?;
     operator.line(r"^bulkhead\| trace1 end events=[0-9]+$")?;
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     Ok(Dump::from_log(&session.lines().join("\n"))?)
 }
 
@@ -36,7 +36,7 @@ fn tells_what_happened(context: &Context) -> Outcome {
     operator.types("pe list\r")?;
     let line = operator.line("^0:[0-9]+ +1  goes on")?;
     let pe = line.split_whitespace().next().unwrap_or_default();
-    operator.line("^monitor> $")?;
+    operator.prompt("^monitor> $")?;
     operator.types(&format!("pe freeze {pe}\r"))?;
     operator.line(r"^bulkhead\| .* stopped")?;
     operator.types(&format!("pe thaw {pe}\r"))?;

@@ -185,7 +185,7 @@ impl Session {
         self.failures.push(regex);
     }
 
-    /// Waits until a line, whole or still unfinished, matches `regex`, and returns what matched.
+    /// Waits until a whole line matches `regex`, and returns what matched. What QEMU leaves unfinished when it ends is whole.
     ///
     /// The search goes on where the last match ended, so expectations are met in order; it is made line by line.
     ///
@@ -200,6 +200,28 @@ impl Session {
     /// # Errors
     /// [`WaitError`], with the console's last lines.
     pub fn wait_for_in(
+        &mut self,
+        source: Source,
+        regex: &Regex,
+        timeout: Duration,
+    ) -> Result<String, WaitError> {
+        let lines = Lines::Finished;
+        self.wait(
+            Goal {
+                source,
+                lines,
+                regex,
+            },
+            timeout,
+        )
+    }
+
+    /// As [`wait_for_in`](Self::wait_for_in), and a line that has not ended counts too, as a prompt does not. What is still
+    /// being printed may match before it is whole.
+    ///
+    /// # Errors
+    /// [`WaitError`], with the console's last lines.
+    pub fn wait_for_prompt(
         &mut self,
         source: Source,
         regex: &Regex,
@@ -224,7 +246,7 @@ impl Session {
             // Asked before looking: output that came before the end is then surely in the text.
             let ended = console.readers == 0;
             let wanted = || goal.regex.to_string();
-            match self.scan(&console, goal) {
+            match self.scan(&console, goal, ended) {
                 Scan::Match(text) => return Ok(text),
                 Scan::Failed(line) => {
                     return Err(WaitError::Failed {
@@ -278,7 +300,6 @@ impl Session {
         let stop = Regex::new(r"^bulkhead\| STOP \S+\s*$").expect("a constant that the tests use");
         let goal = Goal {
             source: Source::Any,
-            // An unfinished line would match with the first letters of the reason.
             lines: Lines::Finished,
             regex: &stop,
         };
@@ -369,7 +390,7 @@ impl Session {
     }
 
     /// Looks through the lines after the cursor and moves it past those that no later output can change.
-    fn scan(&mut self, console: &Console, goal: Goal<'_>) -> Scan {
+    fn scan(&mut self, console: &Console, goal: Goal<'_>, ended: bool) -> Scan {
         while let Some(rest) = console
             .text
             .get(self.cursor..)
@@ -391,7 +412,7 @@ impl Session {
             // A line that could still become one of the hypervisor's is nobody's yet.
             let undecided = end.is_none() && !hypervisors && HYPERVISOR_PREFIX.starts_with(whole);
             let visible = (goal.source == Source::Any || !(hypervisors || undecided))
-                && (goal.lines == Lines::Any || end.is_some());
+                && (goal.lines == Lines::Any || end.is_some() || ended);
             if let Some(found) = goal.regex.find(line).filter(|_| visible) {
                 let text = found.as_str().to_owned();
                 // An empty match must not stand still.

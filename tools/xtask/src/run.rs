@@ -268,7 +268,7 @@ pub(crate) fn wait(
     timeout: Duration,
 ) -> Result<String, WaitError> {
     session.fail_on(Regex::new(PARTITION_PANIC).expect("a constant that the tests use"));
-    session.wait_for_in(Source::Partitions, regex, timeout)
+    session.wait_for_prompt(Source::Partitions, regex, timeout)
 }
 
 /// The terminal's settings, which QEMU changes and, when it is killed, leaves changed.

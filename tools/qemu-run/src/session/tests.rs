@@ -49,7 +49,9 @@ fn expectations_are_met_in_order() {
 #[test]
 fn a_prompt_without_a_line_end_matches_and_what_is_sent_arrives() {
     let Run { mut session, .. } = shell("printf '~ # '; read line; echo \"got $line\"");
-    session.wait_for(&regex("# $"), LONG).expect("a prompt");
+    session
+        .wait_for_prompt(Source::Any, &regex("# $"), LONG)
+        .expect("a prompt");
     session.send("hello\n").expect("takes input");
     assert_eq!(
         session.wait_for(&regex("got .*"), LONG).expect("comes"),
@@ -110,13 +112,29 @@ fn a_stop_line_ends_the_wait_with_its_reason() {
 #[test]
 fn the_reason_of_a_stop_is_not_read_before_its_line_is_whole() {
     let mut run = shell("printf 'bulkhead| STOP bad'; sleep 1; echo '-bundle'; exec sleep 60");
-    // So that the unfinished line is surely there when the wait begins.
-    run.session.wait_for(&regex("^bulk"), LONG).expect("comes");
-    run.session.cursor = 0;
+    begun(&mut run);
     assert_eq!(
         run.session.wait_for_stop(LONG).expect("a reason"),
         "bad-bundle"
     );
+}
+
+#[test]
+fn a_line_is_not_read_before_it_is_whole_but_at_the_end() {
+    let mut run = shell("printf 'share 1 vpa 0'; sleep 1; echo ' ppp 2'; printf 'share 3 vpa 1'");
+    begun(&mut run);
+    let told = regex(r"share .* vpa \d.*$");
+    for line in ["share 1 vpa 0 ppp 2", "share 3 vpa 1"] {
+        assert_eq!(run.session.wait_for(&told, LONG).expect("comes"), line);
+    }
+}
+
+/// Waits until an unfinished line is surely there, and forgets that.
+fn begun(run: &mut Run) {
+    let any = regex("^.");
+    let begun = run.session.wait_for_prompt(Source::Any, &any, LONG);
+    begun.expect("comes");
+    run.session.cursor = 0;
 }
 
 #[test]
