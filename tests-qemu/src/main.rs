@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     qemu_run::stop_all_on_interrupt(|| ());
     let mut tally = Tally::default();
     for case in &chosen {
-        tally.add(case.name, (case.run)(&arguments.context.of(case.name)));
+        tally.add(case.name, case.outcome(&arguments.context.of(case.name)));
     }
     if chosen.is_empty() {
         tally.add(

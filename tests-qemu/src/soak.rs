@@ -33,6 +33,8 @@ const PAGE_BYTES: usize = 1 << 20;
 const STOPPED: [&str; 2] = ["small", "attacker"];
 /// From one round to the next.
 const PAUSE: Duration = Duration::from_secs(8);
+/// How long the last lines of a console may take to be shown again.
+const RECALLED: Duration = Duration::from_secs(3);
 /// What no partition but the attacker may tell, nor the machine.
 const WRONG: &str = r"Kernel panic|Oops:|partition (linux1|linux2|small): os-term:|^linux\d: BH-LOAD failed|^small: test \S+ \.\.\. FAILED|^small: .*(panic|unexpected interrupt)";
 
@@ -166,6 +168,22 @@ struct Told {
 }
 
 impl Told {
+    /// Looks at what the console of partition `number` has printed last, unless how it ended is known: that may have come
+    /// while the monitor was shown.
+    fn recall(&mut self, session: &mut Session, number: usize) -> Result<()> {
+        let name = format!("linux{number}");
+        if self.ends.iter().any(|end| end.starts_with(&name)) {
+            return Ok(());
+        }
+        session.send(&format!("\x1d{number}"))?;
+        match session.wait_for(&regex("^BH-LOAD end .* done$")?, RECALLED) {
+            Ok(line) => self.ends.push(format!("{name}: {line}")),
+            Err(WaitError::Timeout { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(session.send("\x1da")?)
+    }
+
     /// Whether `name` has worked, and nothing of it failed, came late or is missing.
     fn judge(&self, name: &str, has_disk: bool) -> Result<()> {
         let end = self.ends.iter().find(|end| end.starts_with(name));
@@ -230,6 +248,11 @@ fn run(context: &Context, session: &mut Session, told: &mut Told) -> Result<usiz
             }
         }
         let elapsed = begin.elapsed();
+        if elapsed > length {
+            for number in [1, 2] {
+                told.recall(session, number)?;
+            }
+        }
         // `cargo xtask soak` draws a bar of these.
         println!(
             "soak: at {} of {} s, {rounds} rounds",
