@@ -19,16 +19,17 @@ const OF_THE_EMULATOR: &str =
 impl Case {
     /// Runs it in `context`; once more when QEMU has ended by [`OF_THE_EMULATOR`], which says nothing of what it ran.
     pub(crate) fn outcome(&self, context: &Context) -> Outcome {
-        let outcome = (self.run)(context);
-        if !is_of_the_emulator(&outcome) {
-            return outcome;
-        }
-        println!(
-            "  {}: QEMU failed by itself ({OF_THE_EMULATOR}); once more",
-            self.name
-        );
-        (self.run)(context)
+        twice_if_of_the_emulator(self.name, || (self.run)(context))
     }
+}
+
+fn twice_if_of_the_emulator(name: &str, mut run: impl FnMut() -> Outcome) -> Outcome {
+    let outcome = run();
+    if !is_of_the_emulator(&outcome) {
+        return outcome;
+    }
+    println!("  {name}: QEMU failed by itself ({OF_THE_EMULATOR}); once more");
+    run()
 }
 
 fn is_of_the_emulator(outcome: &Outcome) -> bool {
@@ -125,5 +126,27 @@ mod tests {
             part(Verdict::Failed(other.to_owned())),
             part(Verdict::Skipped(ended.to_owned())),
         ])));
+    }
+
+    #[test]
+    fn a_case_is_run_once_more_and_no_more() {
+        let runs = |fails: &dyn Fn(usize) -> Option<&'static str>| {
+            let mut count = 0;
+            let outcome = twice_if_of_the_emulator("case", || {
+                count += 1;
+                match fails(count) {
+                    Some(why) => Err(anyhow::anyhow!(why)),
+                    None => Ok(Vec::new()),
+                }
+            });
+            (count, outcome.is_ok())
+        };
+        assert_eq!(runs(&|_| None), (1, true));
+        assert_eq!(runs(&|_| Some("something else")), (1, false));
+        assert_eq!(
+            runs(&|run| (run == 1).then_some(OF_THE_EMULATOR)),
+            (2, true)
+        );
+        assert_eq!(runs(&|_| Some(OF_THE_EMULATOR)), (2, false));
     }
 }

@@ -1,13 +1,12 @@
 //! Several consoles over the one serial line: who is seen, who is typed to.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use bundle::build::{PartitionSpec, pack};
-use qemu_run::{Session, Source};
+use qemu_run::Session;
 
 use crate::case::{Case, Outcome};
 use crate::context::{Context, regex, stops_with};
+use crate::monitor::Operator;
 use crate::passed;
 
 /// The cases of this file.
@@ -47,35 +46,16 @@ fn boot(context: &Context, words: &[&str]) -> Result<Session> {
     context.boot(context.machine(), &pack(&partitions)?)
 }
 
-/// Expectations on a session, met in order.
-struct Seen<'a> {
-    session: &'a mut Session,
-    limit: Duration,
-}
-
-impl Seen<'_> {
-    fn line(&mut self, pattern: &str) -> Result<String> {
-        Ok(self.session.wait_for(&regex(pattern)?, self.limit)?)
-    }
-
-    /// What is on a line that does not end.
-    fn prompt(&mut self, pattern: &str) -> Result<()> {
-        let (any, pattern) = (Source::Any, regex(pattern)?);
-        let seen = self.session.wait_for_prompt(any, &pattern, self.limit);
-        Ok(seen.map(drop)?)
-    }
-
-    /// Whatever their order.
-    fn both(&mut self, patterns: [&str; 2]) -> Result<()> {
-        let [one, two] = patterns;
-        let either = self.line(&format!("{one}|{two}"))?;
-        let other = if regex(one)?.is_match(&either) {
-            two
-        } else {
-            one
-        };
-        self.line(other).map(drop)
-    }
+/// Waits for two lines, whatever their order.
+fn both(seen: &mut Operator<'_>, patterns: [&str; 2]) -> Result<()> {
+    let [one, two] = patterns;
+    let either = seen.line(&format!("{one}|{two}"))?;
+    let other = if regex(one)?.is_match(&either) {
+        two
+    } else {
+        one
+    };
+    seen.line(other).map(drop)
 }
 
 fn each_line_after_its_name(context: &Context) -> Outcome {
@@ -100,32 +80,32 @@ fn each_line_after_its_name(context: &Context) -> Outcome {
 
 fn attached_to_the_second(context: &Context) -> Outcome {
     let mut session = boot(context, &["mode=echo", "mode=echo"])?;
-    let mut seen = Seen {
-        session: &mut session,
-        limit: context.limit(30),
-    };
-    seen.both(["^one: guest-test: echo", "^two: guest-test: echo"])?;
+    let mut seen = Operator::over(&mut session, context.limit(30));
+    both(
+        &mut seen,
+        ["^one: guest-test: echo", "^two: guest-test: echo"],
+    )?;
     // Typed to nobody.
-    seen.session.send("x")?;
+    seen.types("x")?;
     seen.line(r"^bulkhead\| console: Ctrl-\] .*1: one, 2: two$")?;
-    seen.session.send("\x1d2")?;
+    seen.types("\x1d2")?;
     seen.line(r"^bulkhead\| console: 2, two")?;
     // Its last lines, as it printed them.
     seen.line("^guest-test: entered")?;
     seen.line("^guest-test: echo$")?;
-    seen.session.send("the quick brown fox\n")?;
+    seen.types("the quick brown fox\n")?;
     seen.line("^the quick brown fox$")?;
     // Nothing of that has reached the first.
-    seen.session.send("\x1d1end\n")?;
+    seen.types("\x1d1end\n")?;
     seen.line(r"^bulkhead\| console: 1, one")?;
     seen.line("^guest-test: echo$")?;
     seen.line("^end$")?;
     seen.line("^guest-test: echo ended")?;
     seen.line(r"^bulkhead\| .*partition one: is off")?;
     // The second is seen by its name again, whatever it prints in pieces.
-    seen.session.send("\x1da")?;
+    seen.types("\x1da")?;
     seen.line(r"^bulkhead\| console: all")?;
-    seen.session.send("\x1d2end\n")?;
+    seen.types("\x1d2end\n")?;
     seen.line("^guest-test: echo ended")?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     let lines = session.stop();
@@ -137,19 +117,19 @@ fn attached_to_the_second(context: &Context) -> Outcome {
 
 fn a_flood_starves_nobody(context: &Context) -> Outcome {
     let mut session = boot(context, &["mode=flood", "mode=echo"])?;
-    let mut seen = Seen {
-        session: &mut session,
-        limit: context.limit(60),
-    };
+    let mut seen = Operator::over(&mut session, context.limit(60));
     seen.line("^one: guest-test: flood 100$")?;
     // What is typed arrives, and neither the other's line nor the log's is held up.
-    seen.session.send("\x1d2end\n\x1da")?;
-    seen.both([
-        "^(two: )?guest-test: echo ended",
-        r"^bulkhead\| .*partition two: is off",
-    ])?;
+    seen.types("\x1d2end\n\x1da")?;
+    both(
+        &mut seen,
+        [
+            "^(two: )?guest-test: echo ended",
+            r"^bulkhead\| .*partition two: is off",
+        ],
+    )?;
     seen.line("^one: guest-test: flood [0-9]+$")?;
-    seen.session.send("\x1d1x")?;
+    seen.types("\x1d1x")?;
     seen.line("^guest-test: flood ended after [0-9]+ lines")?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     passed()
@@ -157,18 +137,15 @@ fn a_flood_starves_nobody(context: &Context) -> Outcome {
 
 fn the_only_one_is_raw(context: &Context) -> Outcome {
     let mut session = boot(context, &["mode=echo"])?;
-    let mut seen = Seen {
-        session: &mut session,
-        limit: context.limit(30),
-    };
+    let mut seen = Operator::over(&mut session, context.limit(30));
     seen.line("^guest-test: echo$")?;
     // An unfinished line is seen at once; the escape key twice is the key itself.
-    seen.session.send("prompt> ")?;
+    seen.types("prompt> ")?;
     seen.prompt("^prompt> $")?;
-    seen.session.send("\x1d\x1d\n")?;
+    seen.types("\x1d\x1d\n")?;
     seen.line("\x1d$")?;
-    seen.session.send("\x1da")?;
-    seen.session.send("\x1d1end\n")?;
+    seen.types("\x1da")?;
+    seen.types("\x1d1end\n")?;
     seen.line("^guest-test: echo ended")?;
     stops_with(&mut session, "power-off", context.limit(20))?;
     passed()

@@ -205,19 +205,11 @@ impl Session {
         regex: &Regex,
         timeout: Duration,
     ) -> Result<String, WaitError> {
-        let lines = Lines::Finished;
-        self.wait(
-            Goal {
-                source,
-                lines,
-                regex,
-            },
-            timeout,
-        )
+        self.wait(source, Lines::Finished, regex, timeout)
     }
 
-    /// As [`wait_for_in`](Self::wait_for_in), and a line that has not ended counts too, as a prompt does not. What is still
-    /// being printed may match before it is whole.
+    /// As [`wait_for_in`](Self::wait_for_in), and a line that has not ended counts too, such as a prompt. What is still being
+    /// printed may match before it is whole.
     ///
     /// # Errors
     /// [`WaitError`], with the console's last lines.
@@ -227,18 +219,21 @@ impl Session {
         regex: &Regex,
         timeout: Duration,
     ) -> Result<String, WaitError> {
-        let lines = Lines::Any;
-        self.wait(
-            Goal {
-                source,
-                lines,
-                regex,
-            },
-            timeout,
-        )
+        self.wait(source, Lines::Any, regex, timeout)
     }
 
-    fn wait(&mut self, goal: Goal<'_>, timeout: Duration) -> Result<String, WaitError> {
+    fn wait(
+        &mut self,
+        source: Source,
+        lines: Lines,
+        regex: &Regex,
+        timeout: Duration,
+    ) -> Result<String, WaitError> {
+        let goal = Goal {
+            source,
+            lines,
+            regex,
+        };
         let deadline = Instant::now() + timeout;
         let shared = Arc::clone(&self.shared);
         let mut console = shared.lock();
@@ -298,13 +293,8 @@ impl Session {
     /// [`WaitError`], with the console's last lines.
     pub fn wait_for_stop(&mut self, timeout: Duration) -> Result<String, WaitError> {
         let stop = Regex::new(r"^bulkhead\| STOP \S+\s*$").expect("a constant that the tests use");
-        let goal = Goal {
-            source: Source::Any,
-            lines: Lines::Finished,
-            regex: &stop,
-        };
         let failures = std::mem::take(&mut self.failures);
-        let line = self.wait(goal, timeout);
+        let line = self.wait(Source::Any, Lines::Finished, &stop, timeout);
         self.failures = failures;
         line.map(|line| line.trim_start_matches(STOP).trim().to_owned())
     }
